@@ -45,14 +45,19 @@ for (const [file, argv] of commands[name](args)) {
 
 /** Installs with npm unless the lockfile that is installed is the one in the tree. */
 function install() {
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && usable() === '') return;
   console.error('installing dependencies (once) ...');
   npm(env);
   // npm under an older Node may leave out natives that ask for a newer one: install again with Node 24 first on PATH.
   if (usable() !== '' && existsSync(node24)) npm(withNode24);
   const fault = usable();
-  if (fault !== '') fail(`installation is incomplete: ${fault}\nremove node_modules and run again with a connection to the npm registry`);
+  if (fault !== '')
+    fail(
+      `installation is incomplete: ${fault}\nremove node_modules and run again with a connection to the npm registry`,
+    );
   writeFileSync(stamp, wanted);
 }
 
@@ -71,7 +76,9 @@ function usable() {
   if (!existsSync(node24)) return 'Node 24 (package "node") was not installed: its install script may be blocked';
   const probe = "for (const m of ['classic-level','sodium-native','onnxruntime-node']) await import(m)";
   const done = spawnSync(node24, ['--input-type=module', '-e', probe], { cwd: root, env, encoding: 'utf8' });
-  return done.status === 0 ? '' : `a native part does not load: ${(done.stderr ?? '').trim().split('\n').slice(-3).join(' ')}`;
+  return done.status === 0
+    ? ''
+    : `a native part does not load: ${(done.stderr ?? '').trim().split('\n').slice(-3).join(' ')}`;
 }
 
 function run(file, argv) {

@@ -20,7 +20,10 @@ if (!existsSync(join(root, '..', 'shared', 'vectors'))) {
 const args = ['--no-warnings', '--test', '--test-concurrency=2', '--test-timeout=900000'];
 const reporter = process.env.CI ? ['--test-reporter=tap'] : [];
 let status = 0;
-for (const [files, concurrency] of [[light, 2], [heavy, 1]]) {
+for (const [files, concurrency] of [
+  [light, 2],
+  [heavy, 1],
+]) {
   if (files.length === 0) continue;
   args[2] = `--test-concurrency=${concurrency}`;
   const done = spawnSync(process.execPath, [...args, ...reporter, ...files], { cwd: root, stdio: 'inherit' });

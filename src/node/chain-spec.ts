@@ -1,0 +1,119 @@
+/**
+ * # Chain spec: everything on which nodes of one chain must agree, read once and passed down as values.
+ *
+ * Always true: two nodes with equal specs compute the same genesis hash. The human form follows Substrate's
+ * (`genesis.runtimeGenesis.patch`), the raw form holds the storage itself (`genesis.raw.top`); tools edit the human
+ * form and derive the raw one again.
+ */
+import { z } from 'zod';
+
+const hexBytes = z.string().regex(/^0x([0-9a-f]{2})*$/, 'lower-case hex with 0x');
+const hash = z.string().regex(/^0x[0-9a-f]{64}$/, '32 bytes as lower-case hex');
+/** Amounts and difficulties exceed 2^53: strings in files, bigint in the program. */
+const amount = z.union([z.string().regex(/^\d+$/), z.number().int().nonnegative()]).transform((v) => BigInt(v));
+const address = z.string().min(40).max(70);
+const u32 = z.number().int().min(0).max(0xffff_ffff);
+
+const PublicJob = z.strictObject({
+  stepGraph: hash,
+  evalGraph: hash,
+  initRoot: hash,
+  dataset: hash,
+  holdout: hash,
+  recordBytes: u32,
+  nRecords: u32,
+  nHoldout: u32,
+  params: u32,
+  steps: u32,
+  segmentSteps: u32,
+  batch: u32,
+  profile: z.number().int().min(0).max(2),
+  minedNodes: z.array(z.strictObject({ m: u32, n: u32, k: u32 })).max(512),
+  lrKnots: z
+    .array(z.strictObject({ step: u32, bits: u32 }))
+    .min(1)
+    .max(64),
+  outerLr: u32,
+  outerMomentum: u32,
+  fragmentsPerRound: u32,
+  stagger: u32,
+  gatePpm: u32,
+});
+
+const RuntimeGenesis = z.strictObject({
+  balances: z.strictObject({ balances: z.array(z.tuple([address, amount])).max(10_000) }),
+  computePow: z.strictObject({
+    authors: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(1_024),
+    registrationFloorMillionths: u32,
+    referenceCu: u32,
+  }),
+  jobs: z.strictObject({
+    publicJobs: z.array(PublicJob).max(16),
+    checkers: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(64),
+  }),
+  rewards: z.strictObject({
+    pool: amount,
+    /** Era release = pool * releaseFactor >> 64 (FEATURES.md 6.1). */
+    releaseFactor: amount,
+    tail: amount,
+    minWorkCu: amount,
+    splitPerbill: z.strictObject({ train: u32, authors: u32, verify: u32 }),
+    betaPerbill: u32,
+  }),
+});
+
+const Consensus = z.strictObject({
+  authoring: z.enum(['computePow', 'slots']),
+  finality: z.enum(['depth', 'grandpa']),
+  finalityDepth: u32,
+  settleDepth: u32,
+  blockTimeMs: u32.min(100),
+  eraBlocks: u32.min(1),
+  initialDifficulty: amount,
+  profile: z.number().int().min(0).max(2),
+  /** SHA-256 of the canonical kernels: another build would be another engine. */
+  kernels: hash,
+});
+
+export const ChainSpecSchema = z.strictObject({
+  name: z.string().min(1).max(64),
+  id: z.string().regex(/^[a-z0-9_-]{1,32}$/),
+  chainType: z.union([z.enum(['Development', 'Local', 'Live']), z.strictObject({ Custom: z.string() })]),
+  bootNodes: z.array(z.string()).max(64),
+  telemetryEndpoints: z.array(z.unknown()).nullable(),
+  protocolId: z.string().max(64).nullable(),
+  properties: z.strictObject({ ss58Format: u32, tokenDecimals: u32, tokenSymbol: z.string().min(1).max(12) }),
+  codeSubstitutes: z.record(z.string(), z.string()),
+  consensus: Consensus,
+  genesis: z.union([
+    z.strictObject({ runtimeGenesis: z.strictObject({ patch: RuntimeGenesis }) }),
+    z.strictObject({
+      raw: z.strictObject({ top: z.record(hexBytes, hexBytes), childrenDefault: z.strictObject({}) }),
+    }),
+  ]),
+});
+
+export type ChainSpec = z.output<typeof ChainSpecSchema>;
+/** The file's own form: amounts still strings. */
+export type ChainSpecFile = z.input<typeof ChainSpecSchema>;
+export type RuntimeGenesisConfig = z.output<typeof RuntimeGenesis>;
+export type PublicJobConfig = z.output<typeof PublicJob>;
+
+/** What a wrong spec is refused with: the first faulty field by path. */
+export class ChainSpecError extends Error {
+  override readonly name = 'ChainSpecError';
+}
+
+/** Parses the text of a spec file; `source` names it in errors. */
+export function parseChainSpec(text: string, source: string): ChainSpec {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new ChainSpecError(`--chain ${source}: not JSON`);
+  }
+  const parsed = ChainSpecSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new ChainSpecError(`--chain ${source}: field ${issue?.path.join('.') || '(top)'}: ${issue?.message}`);
+}
