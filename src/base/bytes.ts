@@ -1,4 +1,4 @@
-/** # Bytes: every byte string is a Uint8Array; hex is lower case with 0x, and a view never outlives its owner's reuse. */
+/** # Bytes: every byte string is a Uint8Array; hex is lower case with 0x. */
 
 export type Bytes = Uint8Array;
 

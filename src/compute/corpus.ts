@@ -29,7 +29,7 @@ export class CorpusError extends Error {
 /** A record is the model's tokens and, one byte later, its labels. */
 export const RECORD_BYTES = 65;
 const STRIDE = 64;
-/** Fewer records than this and a fragment would train on the same ones again and again (ECONOMY.md rule J: 64 batches). */
+/** Fewer records and a fragment would see the same ones again and again (ECONOMY.md rule J: 64 batches). */
 const MIN_RECORDS = 512;
 /** Held-out records beyond this cost every checker time and tell nothing new. */
 const MAX_HOLDOUT = 512;

@@ -1,7 +1,7 @@
 /**
  * # Fragment: what the chain fixes of a miner's share of a round, so that the miner chooses nothing.
  *
- * Always true: the seed of a step follows from (randomness, job, r, k, t) alone, and the records of a step from its seed.
+ * Always true: a step's seed follows from (randomness, job, r, k, t) alone, and its records from its seed.
  * Steps count t = 1..H (docs/spec/fragment.md).
  */
 import { type Bytes, concat, littleEndian, utf8 } from '../base/bytes.ts';

@@ -1,0 +1,98 @@
+/**
+ * # Fragment store: a miner's unfinished and unverified fragments on disk, so that a kill costs at most one segment.
+ *
+ * Always true: a fragment resumes from the last state whose root stands in its saved transcript. Nothing is fsynced:
+ * what a power cut takes is trained again from the segment before (DECISIONS.md section 3).
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
+import { bool, bytes, hash, type Of, str, struct, u32, vec } from '../codec/index.ts';
+import { stateRoot } from '../compute/canonical/state-root.ts';
+
+/** What is kept beside the states of a fragment. */
+const Progress = struct({
+  /** Steps whose transcript leaves are complete; a multiple of the segment length. */
+  steps: u32,
+  states: vec(hash),
+  losses: vec(hash),
+  operands: vec(hash),
+  lossBits: vec(u32),
+  /** The fragment as the node described it, JSON. */
+  work: str,
+  delta: bytes,
+  claimed: bool,
+});
+export type FragmentProgress = Of<typeof Progress>;
+
+/** At most this many fragments are kept: 21 states of 20.7 MB each, 1.3 GB in all for the dev job. */
+const MAX_FRAGMENTS = 4;
+
+export class FragmentStore {
+  readonly #dir: string;
+
+  /** `dir`: the miner's own folder; created if absent. */
+  constructor(dir: string) {
+    this.#dir = join(dir, 'fragments');
+    mkdirSync(this.#dir, { recursive: true });
+  }
+
+  /** Ids (hex with 0x) of the fragments on disk. */
+  list(): string[] {
+    return readdirSync(this.#dir).filter((name) => /^0x[0-9a-f]{64}$/.test(name));
+  }
+
+  /** Makes room for a new fragment by dropping those not in `keep`. */
+  makeRoom(keep: ReadonlySet<string>): void {
+    const all = this.list();
+    for (const id of all) if (all.length >= MAX_FRAGMENTS && !keep.has(id)) this.remove(id);
+  }
+
+  /** Writes the state at the end of segment `index`. */
+  writeState(id: string, index: number, state: Bytes): void {
+    this.#write(id, `state-${index}`, state);
+  }
+
+  /** Writes the transcript so far; from then on the fragment resumes here. */
+  writeProgress(id: string, progress: FragmentProgress): void {
+    this.#write(id, 'progress', Progress.enc(progress));
+  }
+
+  /** The saved progress, or undefined when there is none or it does not decode. */
+  progress(id: string): FragmentProgress | undefined {
+    const saved = this.#read(id, 'progress');
+    if (!saved) return undefined;
+    try {
+      return Progress.dec(saved);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The state at the end of segment `index`, checked against `root`; undefined when absent or torn. */
+  state(id: string, index: number, root: Bytes): Bytes | undefined {
+    const state = this.#read(id, `state-${index}`);
+    return state && equal(stateRoot(state), root) ? state : undefined;
+  }
+
+  remove(id: string): void {
+    rmSync(join(this.#dir, toHex(fromHex(id))), { recursive: true, force: true });
+  }
+
+  #write(id: string, name: string, data: Bytes): void {
+    const dir = join(this.#dir, id);
+    mkdirSync(dir, { recursive: true });
+    // A rename is atomic: a kill leaves the old file or the new one.
+    writeFileSync(join(dir, `${name}.new`), data);
+    renameSync(join(dir, `${name}.new`), join(dir, name));
+  }
+
+  #read(id: string, name: string): Bytes | undefined {
+    try {
+      return readFileSync(join(this.#dir, id, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}
