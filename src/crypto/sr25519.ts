@@ -1,0 +1,48 @@
+/**
+ * # sr25519: Schnorr signatures over ristretto255 as schnorrkel makes them, context "substrate".
+ *
+ * Always true: `false` is the answer to every malformed key and signature, never an exception. The identity is no
+ * public key: anybody could sign for it, and its account is the all-zero one, where users burn.
+ */
+import { getPublicKey, HDKD, secretFromSeed, sign, verify } from '@scure/sr25519';
+import type { Bytes } from '../base/bytes.ts';
+
+// schnorrkel mixes this into nonces that the secret already determines; zeros make signing deterministic, so that a
+// simulation gives the same bytes on every run.
+const NO_ENTROPY = new Uint8Array(32);
+
+/** The 64-byte secret (scalar, nonce) of a 32-byte mini secret, by ed25519-style expansion. */
+export function sr25519Expand(miniSecret: Bytes): Bytes {
+  return secretFromSeed(miniSecret);
+}
+
+/** The 32-byte public key of a 64-byte secret. */
+export function sr25519PublicKey(secret: Bytes): Bytes {
+  return getPublicKey(secret);
+}
+
+/** A 64-byte signature; deterministic. */
+export function sr25519SignReference(secret: Bytes, message: Bytes): Bytes {
+  return sign(secret, message, NO_ENTROPY);
+}
+
+/** The secret behind a hard junction: unrelated to its parent without the parent's secret. */
+export function sr25519DeriveHard(secret: Bytes, chainCode: Bytes): Bytes {
+  return HDKD.secretHard(secret, chainCode);
+}
+
+/** The secret behind a soft junction: its public key follows from the parent's public key. */
+export function sr25519DeriveSoft(secret: Bytes, chainCode: Bytes): Bytes {
+  return HDKD.secretSoft(secret, chainCode, NO_ENTROPY);
+}
+
+/** Whether `signature` is valid for `message` under `publicKey`. */
+export function sr25519VerifyReference(signature: Bytes, message: Bytes, publicKey: Bytes): boolean {
+  if (signature.length !== 64 || publicKey.length !== 32) return false;
+  try {
+    return verify(message, signature, publicKey);
+  } catch {
+    // @scure throws on what schnorrkel calls malformed: no marker bit, s beyond the order, no point.
+    return false;
+  }
+}
