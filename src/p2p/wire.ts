@@ -1,0 +1,90 @@
+/**
+ * # Wire: the names on the wire and the bound on everything that a peer can send.
+ *
+ * Always true: every name carries the genesis hash, so nodes of two chains share no topic and no protocol; every
+ * number here is stated in docs/spec/wire.md with what an attacker can do to it.
+ */
+import { type Bytes, toHex } from '../base/bytes.ts';
+import { PROTOCOLS, type Protocol, TOPICS, type Topic } from './network.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** `peers` is this folder's own protocol: who else is there. */
+export type WireProtocol = Protocol | 'peers';
+
+export const WIRE_PROTOCOLS: readonly WireProtocol[] = [...PROTOCOLS, 'peers'];
+
+export interface RequestLimits {
+  readonly maxRequest: number;
+  readonly maxResponse: number;
+  /** Requests per second that one peer may ask for ever. */
+  readonly perSecond: number;
+  /** Requests that it may ask for at once after a pause. */
+  readonly burst: number;
+}
+
+/**
+ * A trained state is 20.7 MB, 79 chunks: a burst of 320 answers four states at once, 128 a second are 33 MB/s.
+ * Sync answers hold up to 64 bodies. Transactions travel by gossip; the protocol fetches what a block lacks.
+ */
+export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
+  sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },
+  blobs: { maxRequest: 64, maxResponse: 512 * KIB, perSecond: 128, burst: 320 },
+  transactions: { maxRequest: 256 * KIB, maxResponse: 4 * MIB, perSecond: 50, burst: 200 },
+  peers: { maxRequest: 0, maxResponse: 4 * KIB, perSecond: 1, burst: 4 },
+};
+
+/** Questions that one peer may have open with us on one protocol; we keep half of it open with others. */
+export const MAX_INBOUND_STREAMS = 16;
+export const MAX_OUTBOUND_REQUESTS = 8;
+/** Questions of ours that wait for a free stream, per peer and protocol. */
+export const MAX_WAITING_REQUESTS = 256;
+/** A question beyond its quota is held back this long at most, then refused. */
+export const MAX_HOLD_MS = 2_000;
+/** A peer has this long to send its question, and as long to take the answer. */
+export const READ_TIMEOUT_MS = 10_000;
+export const WRITE_TIMEOUT_MS = 30_000;
+/** Answers that wait to be taken, all peers together; beyond it we refuse. */
+export const MAX_ANSWER_BYTES = 128 * MIB;
+
+/** A gossip message; a block is announced as its header and short ids. */
+export const MAX_GOSSIP_BYTES = 512 * KIB;
+/** An RPC of gossipsub: an answer to IWANT packs several messages. */
+export const MAX_GOSSIP_RPC_BYTES = 4 * MIB;
+
+export interface GossipLimits {
+  /** Messages per second and at once that are judged, per peer and topic; more is ignored. */
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export const GOSSIP_LIMITS: Readonly<Record<Topic, GossipLimits>> = {
+  blocks: { perSecond: 20, burst: 100 },
+  transactions: { perSecond: 200, burst: 1_000 },
+  compute: { perSecond: 100, burst: 500 },
+};
+
+/** Messages being judged at a time: of one topic, and of one topic from one peer. */
+export const MAX_JUDGING = 256;
+export const MAX_JUDGING_PER_PEER = 64;
+
+export interface Names {
+  readonly topics: ReadonlyMap<string, Topic>;
+  topic(topic: Topic): string;
+  protocol(protocol: WireProtocol): string;
+  /** The mDNS service of this chain. */
+  readonly service: string;
+}
+
+/** The names of the chain with this genesis hash. */
+export function wireNames(genesisHash: Bytes): Names {
+  const chain = toHex(genesisHash.subarray(0, 4)).slice(2);
+  const topic = (name: Topic): string => `/maitoken/${chain}/${name}`;
+  return {
+    topics: new Map(TOPICS.map((name) => [topic(name), name])),
+    topic,
+    protocol: (name) => `/maitoken/${chain}/${name}/1`,
+    service: `_maitoken-${chain}._udp.local`,
+  };
+}
