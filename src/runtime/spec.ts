@@ -1,0 +1,118 @@
+/**
+ * # Spec: the parameters of one chain as values, read once from the chain spec and passed down.
+ *
+ * Always true: two nodes with equal specs execute every block alike; nothing here differs between nodes of one chain.
+ */
+import { fixed, type Of, str, struct, tuple, u8, u32, vec } from '../codec/index.ts';
+
+/** Where the part of a block's fees goes that its author does not get. */
+export type FeeRest = 'burn' | Uint8Array;
+
+export interface FeeSpec {
+  /** Units for every extrinsic, whatever it does. */
+  readonly base: bigint;
+  /** Units per encoded byte. */
+  readonly perByte: bigint;
+  /** Units per 10^6 picoseconds of weight, before the multiplier. */
+  readonly perMegaWeight: bigint;
+  /** The block author's part of fee and tip, in parts of 10^9. */
+  readonly authorPerbill: bigint;
+  /** What takes the rest: nobody, or an account (the pool, the stakers' income). */
+  readonly rest: FeeRest;
+}
+
+export interface RewardsSpec {
+  /** Share of the pool that an era releases, of 2^64 (FEATURES.md 6.1). */
+  readonly releaseFactor: bigint;
+  /** Units; the least that an era releases while the pool lasts. */
+  readonly tail: bigint;
+  /** CU an era at which the release is whole. */
+  readonly minWorkCu: bigint;
+  /** What stake can add to a score, in parts of 10^9. */
+  readonly betaPerbill: number;
+  /** Parts of 10^9 of an era's release. */
+  readonly split: { readonly train: bigint; readonly authors: bigint; readonly verify: bigint };
+  /** CU of a reference fragment. */
+  readonly referenceCu: bigint;
+}
+
+export interface RuntimeSpec {
+  readonly specName: string;
+  readonly implName: string;
+  readonly authoringVersion: number;
+  readonly specVersion: number;
+  readonly implVersion: number;
+  readonly transactionVersion: number;
+  /** SS58 address format: equals System.SS58Prefix and the chain's properties. */
+  readonly ss58Format: number;
+  /** Units; the least that an open account may hold. */
+  readonly existentialDeposit: bigint;
+  readonly blockTimeMs: number;
+  readonly eraBlocks: number;
+  /** Blocks after which runtime rules call a height settled (DECISIONS: dev 4, live 30). */
+  readonly settleDepth: number;
+  readonly initialDifficulty: bigint;
+  /** The compute profile of the chain: 0, 1 or 2. */
+  readonly profile: number;
+  /** Picoseconds of weight that one block may hold. */
+  readonly blockWeightPs: bigint;
+  /** Bytes of extrinsics that one block may hold. */
+  readonly blockLength: number;
+  readonly fees: FeeSpec;
+  readonly rewards: RewardsSpec;
+  /** Millionths of a reference fragment's work that a registration costs at least (ECONOMY.md rule E). */
+  readonly registrationFloorMillionths: number;
+}
+
+/** What every chain shares unless its own spec says otherwise. */
+export const DEFAULT_SPEC = {
+  specName: 'maitoken',
+  implName: 'maitoken-node',
+  authoringVersion: 1,
+  specVersion: 1,
+  implVersion: 1,
+  transactionVersion: 1,
+  ss58Format: 42,
+  // 0.001 of a token of 12 decimals: 10^8 tokens cannot open more than 10^11 accounts.
+  existentialDeposit: 1_000_000_000n,
+  blockTimeMs: 12_000,
+  eraBlocks: 300,
+  settleDepth: 30,
+  initialDifficulty: 60_000_000_000n,
+  profile: 1,
+  // 1.5 s of execution: an eighth of the block time, so that a slow verifier still keeps up (PERFORMANCE.md, G22).
+  blockWeightPs: 1_500_000_000_000n,
+  blockLength: 5 * 1_048_576,
+  // A transfer of 145 bytes costs about 0.0007 of a token: 0.0001 base, 0.000145 length, 0.0004 weight.
+  fees: {
+    base: 100_000_000n,
+    perByte: 1_000_000n,
+    perMegaWeight: 1_000_000n,
+    authorPerbill: 500_000_000n,
+    rest: 'burn',
+  },
+  rewards: {
+    releaseFactor: 364_652_699_800_105n,
+    tail: 1_000_000_000_000n,
+    minWorkCu: 36_000_000n,
+    betaPerbill: 250_000_000,
+    split: { train: 700_000_000n, authors: 150_000_000n, verify: 150_000_000n },
+    referenceCu: 20_000n,
+  },
+  registrationFloorMillionths: 2_000_000,
+} as const satisfies RuntimeSpec;
+
+export const RuntimeVersion = struct(
+  {
+    spec_name: str,
+    impl_name: str,
+    authoring_version: u32,
+    spec_version: u32,
+    impl_version: u32,
+    apis: vec(tuple(fixed(8), u32)),
+    transaction_version: u32,
+    system_version: u8,
+  },
+  { path: 'sp_version::RuntimeVersion' },
+);
+export type RuntimeVersion = Of<typeof RuntimeVersion>;
