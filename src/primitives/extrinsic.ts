@@ -121,7 +121,8 @@ const GENERAL_V5 = 0x45;
 
 /** The extrinsic that `bytes` (length prefix included) spell; ExtrinsicError otherwise. The call is not decoded. */
 export function decodeExtrinsic(bytes: Bytes): Extrinsic {
-  const own = bytes.slice();
+  // A copy by construction: a Buffer's slice would be a view of its owner.
+  const own = new Uint8Array(bytes);
   try {
     const from = new Reader(own);
     if (from.length(1) !== from.left) throw new ExtrinsicError('malformed');
