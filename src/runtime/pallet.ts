@@ -155,6 +155,12 @@ export interface InherentData {
   readonly timestampMs: bigint;
 }
 
+/** A call that every block holds exactly once, before all others; `make` never fails, so that a block can always be built. */
+export interface InherentRule<D extends Declared> {
+  readonly call: string;
+  make(at: Scope<D>, data: InherentData): Readonly<Record<string, unknown>>;
+}
+
 export interface Hooks<D extends Declared> {
   /** Before the extrinsics. May return the weight it took. */
   on_initialize?(at: Scope<D>): Weight | void;
@@ -209,8 +215,7 @@ export interface Pallet<D extends Declared = Declared> {
   invariant(at: Scope<D>): boolean | string;
   /** Units that the pallet holds outside of System.Account; part of the supply audit. */
   holdings(at: Scope<D>): bigint;
-  /** The call that every block must begin with, from what its author knows. */
-  inherent(at: Scope<D>, data: InherentData): { readonly call: string; readonly args: unknown } | undefined;
+  readonly inherent: InherentRule<D> | undefined;
 }
 
 /** Gives a declared pallet its behaviour. */
@@ -223,10 +228,7 @@ export function rules<D extends Declared, C extends Readonly<Record<string, Fiel
     readonly genesis?: GenesisRule<D, G>;
     invariant?(at: Scope<D>): boolean | string;
     holdings?(at: Scope<D>): bigint;
-    inherent?(
-      at: Scope<D>,
-      data: InherentData,
-    ): { readonly call: keyof C & string; readonly args: unknown } | undefined;
+    readonly inherent?: InherentRule<D>;
   },
 ): Pallet<D> {
   const calls = (parts.calls ?? {}) as unknown as Pallet<D>['calls'];
@@ -243,6 +245,6 @@ export function rules<D extends Declared, C extends Readonly<Record<string, Fiel
     genesis: parts.genesis as Pallet<D>['genesis'],
     invariant: parts.invariant ?? (() => true),
     holdings: parts.holdings ?? (() => 0n),
-    inherent: parts.inherent ?? (() => undefined),
+    inherent: parts.inherent,
   };
 }

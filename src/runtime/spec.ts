@@ -61,7 +61,7 @@ export interface RuntimeSpec {
   readonly fees: FeeSpec;
   readonly rewards: RewardsSpec;
   /** Millionths of a reference fragment's work that a registration costs at least (ECONOMY.md rule E). */
-  readonly registrationFloorMillionths: number;
+  readonly registrationFloorMillionths: bigint;
 }
 
 /** What every chain shares unless its own spec says otherwise. */
@@ -99,7 +99,7 @@ export const DEFAULT_SPEC = {
     split: { train: 700_000_000n, authors: 150_000_000n, verify: 150_000_000n },
     referenceCu: 20_000n,
   },
-  registrationFloorMillionths: 2_000_000,
+  registrationFloorMillionths: 2_000_000n,
 } as const satisfies RuntimeSpec;
 
 export const RuntimeVersion = struct(
