@@ -1,0 +1,385 @@
+/**
+ * # Pool: extrinsics that wait for a block.
+ *
+ * Always true: an entry was found valid by the runtime on the best chain of its time, and is looked at again after
+ * every new head, some at a time; what a lost branch held comes back; everything is bounded (graph.ts, watch.ts,
+ * bans.ts), and who floods evicts the cheapest, himself first. The pool decides nothing about blocks: the builder
+ * tries what `ready` yields and says what failed.
+ */
+import { type Bytes, concat, littleEndian, toHex } from '../base/bytes.ts';
+import { blake2_256 } from '../crypto/hash.ts';
+import { decodeExtrinsic, ExtrinsicError } from '../primitives/extrinsic.ts';
+import type { TransactionValidityError } from '../runtime/errors.ts';
+import { Bans, type Millis } from './bans.ts';
+import {
+  type AuthorError,
+  authorError,
+  isNeverValid,
+  type PoolFault,
+  tooLowPriority,
+  validityError,
+} from './errors.ts';
+import { type Changes, DEFAULT_LIMITS, type Entry, Graph, type PoolLimits } from './graph.ts';
+import { type Notice, type WatchEvent, Watches } from './watch.ts';
+
+/** Entries that are validated again after a new head: 128 x 0.2 ms is 1 % of a block time of 3 s. */
+export const REVALIDATED_PER_HEAD = 128;
+/** Extrinsics of one gossip message. */
+const GOSSIP_BATCH = 256;
+
+/** What the runtime says of an extrinsic that may wait. */
+export interface ValidTransaction {
+  readonly priority: bigint;
+  readonly requires: readonly Bytes[];
+  readonly provides: readonly Bytes[];
+  /** In blocks, from the best one on. */
+  readonly longevity: bigint;
+  readonly propagate: boolean;
+}
+
+export type Validity =
+  | { readonly ok: true; readonly valid: ValidTransaction }
+  | { readonly ok: false; readonly error: TransactionValidityError };
+
+/** Where an extrinsic comes from: this node, a peer, or a block that left the best chain. */
+export type Source = 'local' | 'external' | 'inBlock';
+
+export interface PoolWorld {
+  /** Judges an extrinsic on the state of the best block. */
+  validate(source: Source, extrinsic: Bytes): Validity;
+  bestNumber(): number;
+}
+
+export interface PoolBlock {
+  readonly hash: Bytes;
+  readonly number: number;
+  readonly extrinsics: readonly Bytes[];
+}
+
+export type PoolInput =
+  /** `request` names the answer; `watch` opens a watch of this name. */
+  | { readonly type: 'submit'; readonly request: number; readonly extrinsic: Bytes; readonly watch?: string }
+  | { readonly type: 'unwatch'; readonly watch: string }
+  | { readonly type: 'gossip'; readonly peer: string; readonly extrinsics: readonly Bytes[] }
+  /** These peers were sent these extrinsics. */
+  | { readonly type: 'broadcasted'; readonly hashes: readonly Bytes[]; readonly peers: readonly string[] }
+  /** The best block changed: newest retracted first, oldest enacted first. */
+  | { readonly type: 'head'; readonly retracted: readonly PoolBlock[]; readonly enacted: readonly PoolBlock[] }
+  | { readonly type: 'finalized'; readonly blocks: readonly Bytes[] }
+  /** The builder found these invalid on top of the best block. */
+  | { readonly type: 'invalid'; readonly hashes: readonly Bytes[] };
+
+export type PoolEffect =
+  | {
+      readonly type: 'answer';
+      readonly request: number;
+      readonly outcome: { readonly hash: Bytes } | { readonly error: AuthorError };
+    }
+  | ({ readonly type: 'notice' } & Notice)
+  | { readonly type: 'gossip'; readonly extrinsics: readonly Bytes[] }
+  | { readonly type: 'report'; readonly peer: string; readonly fault: PoolFault };
+
+export class Pool {
+  private readonly world: PoolWorld;
+  private readonly graph: Graph;
+  private readonly watches = new Watches();
+  private readonly bans = new Bans();
+  private seq = 0;
+  /** Arrival of the last entry that was validated again. */
+  private cursor = -1;
+  private out: PoolEffect[] = [];
+  private fresh: Bytes[] = [];
+
+  constructor(world: PoolWorld, limits: PoolLimits = DEFAULT_LIMITS) {
+    this.world = world;
+    this.graph = new Graph(limits);
+  }
+
+  step(now: Millis, input: PoolInput): readonly PoolEffect[] {
+    this.out = [];
+    this.fresh = [];
+    this.take(now, input);
+    for (let i = 0; i < this.fresh.length; i += GOSSIP_BATCH) {
+      this.out.push({ type: 'gossip', extrinsics: this.fresh.slice(i, i + GOSSIP_BATCH) });
+    }
+    return this.out;
+  }
+
+  /** What a block may hold, best first. */
+  *ready(): Generator<{ readonly hash: Bytes; readonly bytes: Bytes }> {
+    yield* this.graph.bestFirst();
+  }
+
+  /** Everything that waits, ready first, for putting announced blocks together. */
+  extrinsics(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }> {
+    return this.graph.entries();
+  }
+
+  /** As `author_pendingExtrinsics` lists them. */
+  pending(): Bytes[] {
+    return [...this.graph.bestFirst()].map((entry) => entry.bytes);
+  }
+
+  get counts(): { readonly ready: number; readonly future: number; readonly bytes: number } {
+    return this.graph.counts;
+  }
+
+  has(hash: Bytes): boolean {
+    return this.graph.get(toHex(hash)) !== undefined;
+  }
+
+  /** The nonce that an account signs with next, given the one in the state of the best block. */
+  nextNonce(account: Bytes, inState: number): number {
+    let nonce = inState;
+    while (this.graph.provides(toHex(nonceTag(account, nonce)))) nonce++;
+    return nonce;
+  }
+
+  private take(now: Millis, input: PoolInput): void {
+    switch (input.type) {
+      case 'submit':
+        return this.submit(now, input);
+      case 'unwatch':
+        return this.watches.close(input.watch);
+      case 'gossip':
+        for (const extrinsic of input.extrinsics) this.gossiped(now, input.peer, extrinsic);
+        return;
+      case 'broadcasted':
+        for (const hash of input.hashes) this.tell(toHex(hash), { type: 'broadcast', peers: input.peers });
+        return;
+      case 'head':
+        return this.head(now, input.retracted, input.enacted);
+      case 'finalized':
+        return this.notify(this.watches.finalized(new Set(input.blocks.map((hash) => toHex(hash)))));
+      case 'invalid':
+        for (const hash of input.hashes) this.revalidate(now, toHex(hash), true);
+        return;
+    }
+  }
+
+  private submit(now: Millis, input: Extract<PoolInput, { type: 'submit' }>): void {
+    const { request, extrinsic, watch } = input;
+    const hash = blake2_256(extrinsic);
+    const key = toHex(hash);
+    const refuse = (error: AuthorError): void => void this.out.push({ type: 'answer', request, outcome: { error } });
+    if (watch !== undefined && this.watches.isFull) return refuse(authorError('Other', 'too many watches'));
+    const checked = this.check(now, key, extrinsic, 'local');
+    if ('error' in checked) return refuse(checked.error);
+    // The answer comes before the first notice: a client learns the name of its subscription from it.
+    const at = this.out.length;
+    if (watch !== undefined) this.watches.open(watch, key);
+    const error = this.place(checked.entry);
+    if (error === undefined) {
+      this.out.splice(at, 0, { type: 'answer', request, outcome: { hash } });
+      return;
+    }
+    if (watch !== undefined) this.watches.close(watch);
+    refuse(error);
+  }
+
+  private gossiped(now: Millis, peer: string, extrinsic: Bytes): void {
+    const key = toHex(blake2_256(extrinsic));
+    if (this.graph.get(key) !== undefined || this.bans.isBanned(now, key)) return;
+    if (!this.bans.allows(now, peer)) {
+      this.out.push({ type: 'report', peer, fault: 'TooMany' });
+      return;
+    }
+    const checked = this.check(now, key, extrinsic, 'external');
+    if ('entry' in checked) {
+      this.place(checked.entry);
+      return;
+    }
+    if (checked.error.name === 'BadFormat') this.out.push({ type: 'report', peer, fault: 'NotAnExtrinsic' });
+    if (checked.never) {
+      this.bans.ban(now, key);
+      this.out.push({ type: 'report', peer, fault: 'NeverValid' });
+    }
+  }
+
+  /** Everything that needs no place in the pool: form, bans, and what the runtime says. */
+  private check(
+    now: Millis,
+    key: string,
+    bytes: Bytes,
+    source: Source,
+  ): { readonly entry: Entry } | { readonly error: AuthorError; readonly never: boolean } {
+    const refuse = (error: AuthorError, never = false) => ({ error, never });
+    if (this.graph.get(key) !== undefined) return refuse(authorError('AlreadyImported', key));
+    if (source !== 'inBlock' && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
+    const sender = senderOf(bytes);
+    if (sender === 'malformed') return refuse(authorError('BadFormat'));
+    const validity = this.world.validate(source, bytes);
+    if (!validity.ok) return refuse(validityError(validity.error), isNeverValid(validity.error));
+    const { valid } = validity;
+    if (valid.provides.length === 0) return refuse(authorError('NoTagsProvided'));
+    return {
+      entry: {
+        key,
+        hash: blake2_256(bytes),
+        bytes,
+        sender,
+        priority: valid.priority,
+        requires: valid.requires.map((tag) => toHex(tag)),
+        provides: valid.provides.map((tag) => toHex(tag)),
+        validTill: this.world.bestNumber() + Number(valid.longevity),
+        propagate: valid.propagate,
+        seq: this.seq++,
+      },
+    };
+  }
+
+  private place(entry: Entry): AuthorError | undefined {
+    const placed = this.graph.insert(entry);
+    switch (placed.type) {
+      case 'cycle':
+        return authorError('CycleDetected');
+      case 'tooLowPriority':
+        return tooLowPriority(placed.old, entry.priority);
+      case 'full':
+        this.moved(placed.changes, entry.hash);
+        return authorError('ImmediatelyDropped', "The transaction couldn't enter the pool because of the limit");
+      case 'future':
+        this.tell(entry.key, { type: 'future' });
+        this.moved(placed.changes, entry.hash);
+        return undefined;
+      case 'ready':
+        this.moved(placed.changes, entry.hash);
+        return undefined;
+    }
+  }
+
+  private head(now: Millis, retracted: readonly PoolBlock[], enacted: readonly PoolBlock[]): void {
+    for (const block of retracted) {
+      for (const extrinsic of block.extrinsics) {
+        this.notify(this.watches.retracted(toHex(blake2_256(extrinsic)), block.hash));
+      }
+    }
+    const included = new Set<string>();
+    for (const block of enacted) this.enact(block, included);
+    const number = this.world.bestNumber();
+    // Oldest first: what a sender signed first is valid first.
+    for (const block of [...retracted].reverse()) {
+      for (const extrinsic of block.extrinsics) this.comeBack(now, extrinsic, included);
+    }
+    for (const entry of [...this.graph.entries()]) if (entry.validTill <= number) this.discard(now, entry.key);
+    for (const key of this.nextToRevalidate()) this.revalidate(now, key, false);
+    this.notify(this.watches.reached(number));
+  }
+
+  private enact(block: PoolBlock, included: Set<string>): void {
+    const at = { block: block.hash, blockKey: toHex(block.hash), number: block.number };
+    for (const extrinsic of block.extrinsics) {
+      const hash = blake2_256(extrinsic);
+      const key = toHex(hash);
+      included.add(key);
+      const entry = this.graph.get(key);
+      const tags = entry?.provides ?? tagsOf(extrinsic);
+      this.graph.settle(key);
+      this.notify(this.watches.included(key, at));
+      // Another one with the same nonce or assignment is in a block: this one never will be.
+      for (const tag of tags) {
+        for (const rival of this.graph.withTag(tag)) {
+          this.graph.settle(rival.key);
+          this.tell(rival.key, { type: 'usurped', by: hash });
+        }
+      }
+      this.moved(this.graph.satisfy(tags), hash);
+    }
+  }
+
+  private comeBack(now: Millis, extrinsic: Bytes, included: ReadonlySet<string>): void {
+    const key = toHex(blake2_256(extrinsic));
+    if (included.has(key) || this.graph.get(key) !== undefined) return;
+    const checked = this.check(now, key, extrinsic, 'inBlock');
+    // An inherent, or what the new branch made invalid: only who watches it wants to know.
+    const error = 'error' in checked ? checked.error : this.place(checked.entry);
+    if (error !== undefined) this.tell(key, { type: error.name === 'InvalidTransaction' ? 'invalid' : 'dropped' });
+  }
+
+  /** In a circle by arrival, so that each entry's turn comes. */
+  private nextToRevalidate(): string[] {
+    const entries = [...this.graph.entries()].sort((a, b) => a.seq - b.seq);
+    const after = entries.filter((entry) => entry.seq > this.cursor);
+    const chosen = [...after, ...entries.slice(0, entries.length - after.length)].slice(0, REVALIDATED_PER_HEAD);
+    this.cursor = chosen.at(-1)?.seq ?? -1;
+    return chosen.map((entry) => entry.key);
+  }
+
+  /** Asks the runtime again; `suspected` by the builder, so that what is only too early now may stay. */
+  private revalidate(now: Millis, key: string, suspected: boolean): void {
+    const entry = this.graph.get(key);
+    if (entry === undefined) return;
+    const validity = this.world.validate('inBlock', entry.bytes);
+    if (!validity.ok) {
+      const { error } = validity;
+      if (error.value.type !== 'Future' || !suspected) this.discard(now, key);
+      return;
+    }
+    const requires = validity.valid.requires.map((tag) => toHex(tag));
+    if (!this.graph.isReady(key) || requires.every((tag) => entry.requires.includes(tag) && this.graph.provides(tag))) {
+      return;
+    }
+    // A branch took its predecessor away, or gave it back: it has a new place, and only a worse one is news.
+    const moved: Entry = { ...entry, requires };
+    this.graph.settle(key);
+    const placed = this.graph.insert(moved);
+    if (placed.type === 'ready') {
+      this.moved({ ...placed.changes, ready: placed.changes.ready.filter((one) => one !== moved) }, entry.hash);
+    } else if (placed.type === 'future') {
+      this.tell(key, { type: 'future' });
+      this.moved(this.graph.lost(entry.provides), undefined);
+      this.moved(placed.changes, entry.hash);
+    } else {
+      this.tell(key, { type: 'dropped' });
+    }
+  }
+
+  private discard(now: Millis, key: string): void {
+    this.bans.ban(now, key);
+    const changes = this.graph.remove(key);
+    this.tell(key, { type: 'invalid' });
+    this.moved(changes, undefined);
+  }
+
+  private moved(changes: Changes, by: Bytes | undefined): void {
+    for (const entry of changes.usurped) {
+      if (by !== undefined) this.tell(entry.key, { type: 'usurped', by });
+    }
+    for (const entry of changes.ready) {
+      this.tell(entry.key, { type: 'ready' });
+      if (entry.propagate) this.fresh.push(entry.bytes);
+    }
+    for (const entry of changes.future) this.tell(entry.key, { type: 'future' });
+    for (const entry of changes.dropped) this.tell(entry.key, { type: 'dropped' });
+  }
+
+  private tell(key: string, event: WatchEvent): void {
+    this.notify(this.watches.tell(key, event));
+  }
+
+  private notify(notices: readonly Notice[]): void {
+    for (const notice of notices) this.out.push({ type: 'notice', ...notice });
+  }
+}
+
+/** What a signed extrinsic provides: (account, nonce u32). */
+export function nonceTag(account: Bytes, nonce: number): Bytes {
+  return concat(account, littleEndian(BigInt(nonce), 4));
+}
+
+/** Hex of the signer, undefined for a bare extrinsic. */
+function senderOf(extrinsic: Bytes): string | undefined | 'malformed' {
+  try {
+    const address = decodeExtrinsic(extrinsic).signed?.address;
+    return address?.type === 'Id' ? toHex(address.value) : undefined;
+  } catch (error) {
+    if (error instanceof ExtrinsicError) return 'malformed';
+    throw error;
+  }
+}
+
+/** What an extrinsic of a block provides as far as its bytes say: a signed one its nonce, a bare one nothing. */
+function tagsOf(extrinsic: Bytes): string[] {
+  const { signed } = decodeExtrinsic(extrinsic);
+  return signed?.address.type === 'Id' ? [toHex(nonceTag(signed.address.value, signed.extra.nonce))] : [];
+}
