@@ -138,9 +138,11 @@ export class Pool {
   private take(now: Millis, input: PoolInput): void {
     switch (input.type) {
       case 'submit':
-        return this.submit(now, input);
+        this.submit(now, input);
+        return;
       case 'unwatch':
-        return this.watches.close(input.watch);
+        this.watches.close(input.watch);
+        return;
       case 'gossip':
         for (const extrinsic of input.extrinsics) this.gossiped(now, input.peer, extrinsic);
         return;
@@ -148,9 +150,11 @@ export class Pool {
         for (const hash of input.hashes) this.tell(toHex(hash), { type: 'broadcast', peers: input.peers });
         return;
       case 'head':
-        return this.head(now, input.retracted, input.enacted);
+        this.head(now, input.retracted, input.enacted);
+        return;
       case 'finalized':
-        return this.notify(this.watches.finalized(new Set(input.blocks.map((hash) => toHex(hash)))));
+        this.notify(this.watches.finalized(new Set(input.blocks.map((hash) => toHex(hash)))));
+        return;
       case 'invalid':
         for (const hash of input.hashes) this.revalidate(now, toHex(hash), true);
         return;
@@ -158,23 +162,28 @@ export class Pool {
   }
 
   private submit(now: Millis, input: Extract<PoolInput, { type: 'submit' }>): void {
-    const { request, extrinsic, watch } = input;
-    const hash = blake2_256(extrinsic);
-    const key = toHex(hash);
-    const refuse = (error: AuthorError): void => void this.out.push({ type: 'answer', request, outcome: { error } });
-    if (watch !== undefined && this.watches.isFull) return refuse(authorError('Other', 'too many watches'));
-    const checked = this.check(now, key, extrinsic, 'local');
-    if ('error' in checked) return refuse(checked.error);
+    const { request, watch } = input;
     // The answer comes before the first notice: a client learns the name of its subscription from it.
     const at = this.out.length;
+    const outcome = this.admit(now, input.extrinsic, watch);
+    this.out.splice(at, 0, { type: 'answer', request, outcome });
+  }
+
+  private admit(
+    now: Millis,
+    extrinsic: Bytes,
+    watch: string | undefined,
+  ): { readonly hash: Bytes } | { readonly error: AuthorError } {
+    if (watch !== undefined && this.watches.isFull) return { error: authorError('Other', 'too many watches') };
+    const hash = blake2_256(extrinsic);
+    const key = toHex(hash);
+    const checked = this.check(now, key, extrinsic, 'local');
+    if ('error' in checked) return { error: checked.error };
     if (watch !== undefined) this.watches.open(watch, key);
     const error = this.place(checked.entry);
-    if (error === undefined) {
-      this.out.splice(at, 0, { type: 'answer', request, outcome: { hash } });
-      return;
-    }
+    if (error === undefined) return { hash };
     if (watch !== undefined) this.watches.close(watch);
-    refuse(error);
+    return { error };
   }
 
   private gossiped(now: Millis, peer: string, extrinsic: Bytes): void {
