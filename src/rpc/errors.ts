@@ -1,0 +1,43 @@
+/** # RPC errors: the codes and words that wallets know; a stack or a path of this machine never leaves it. */
+
+export class RpcError extends Error {
+  override readonly name = 'RpcError';
+  readonly code: number;
+  readonly data: unknown;
+  constructor(code: number, message: string, data?: unknown) {
+    super(message);
+    this.code = code;
+    this.data = data;
+  }
+}
+
+export const parseError = (): RpcError => new RpcError(-32700, 'Parse error');
+export const invalidRequest = (why: string): RpcError => new RpcError(-32600, 'Invalid request', why);
+export const methodNotFound = (name: string): RpcError => new RpcError(-32601, 'Method not found', name.slice(0, 100));
+export const invalidParams = (why: string): RpcError => new RpcError(-32602, 'Invalid params', why);
+export const unsafeRefused = (): RpcError =>
+  new RpcError(-32601, 'RPC call is unsafe to be called externally', 'start the node with --rpc-methods unsafe');
+export const tooManySubscriptions = (limit: number): RpcError =>
+  new RpcError(-32006, 'Too many subscriptions on the connection', `at most ${limit}`);
+export const batchTooLarge = (limit: number): RpcError =>
+  new RpcError(-32010, 'The batch request was too large', `at most ${limit} calls`);
+export const unknownBlock = (hash: string): RpcError => new RpcError(4003, 'Client error: UnknownBlock', hash);
+export const prunedState = (hash: string): RpcError =>
+  new RpcError(
+    4003,
+    'Client error: State already discarded',
+    `${hash}; an archive node (--state-pruning archive) has it`,
+  );
+/** Only for faults of ours; what happened stands in the node's log. */
+export const internalError = (): RpcError => new RpcError(-32603, 'Internal error');
+
+export interface ErrorBody {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: unknown;
+}
+
+/** The error as JSON-RPC carries it. */
+export function errorBody(error: RpcError): ErrorBody {
+  return { code: error.code, message: error.message, ...(error.data === undefined ? {} : { data: error.data }) };
+}

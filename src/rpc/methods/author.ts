@@ -1,0 +1,40 @@
+/** # author_*: submitting and watching extrinsics (CLIENTS.md section 2). */
+import { toHex } from '../../base/bytes.ts';
+import type { ExtrinsicEvent } from '../backend.ts';
+import { bytes } from '../params.ts';
+import { type Method, method, subscription } from '../registry.ts';
+
+export function authorMethods(): Method[] {
+  return [
+    method('author_submitExtrinsic', [bytes], async ({ backend }, extrinsic) => toHex(await backend.submit(extrinsic))),
+    method('author_pendingExtrinsics', [], ({ backend }) => backend.pending().map(toHex)),
+    ...subscription(
+      {
+        subscribe: 'author_submitAndWatchExtrinsic',
+        notify: 'author_extrinsicUpdate',
+        unsubscribe: 'author_unwatchExtrinsic',
+      },
+      [bytes],
+      async ({ backend }, emit, extrinsic) => {
+        const watch = await backend.submitAndWatch(extrinsic, (event) => emit(statusJson(event)));
+        return () => watch.stop();
+      },
+    ),
+  ];
+}
+
+function statusJson(event: ExtrinsicEvent): unknown {
+  switch (event.type) {
+    case 'ready':
+    case 'future':
+    case 'dropped':
+    case 'invalid':
+      return event.type;
+    case 'broadcast':
+      return { broadcast: event.peers };
+    case 'usurped':
+      return { usurped: toHex(event.by) };
+    default:
+      return { [event.type]: toHex(event.block) };
+  }
+}
