@@ -13,6 +13,7 @@ import { jobWork, slabOf } from './pallets/jobs/assignment.ts';
 import { type Fragment, type JobSpec, JobsDeclared, type Round, type RoundRecord } from './pallets/jobs/state.ts';
 import { type Earned, type EraRecord, RewardsDeclared, scoreOf, streamedWork } from './pallets/rewards.ts';
 import { System } from './pallets/system.ts';
+import { TransactionPayment } from './pallets/transaction-payment.ts';
 import type { RuntimeSpec } from './spec.ts';
 import type { Readable } from './storage.ts';
 
@@ -293,6 +294,10 @@ export function supplyAudit(view: Readable): SupplyAudit {
   return { pool, free, reserved, pending, held: held + fees, treasury, burned, sum, genesis, exact: sum === genesis };
 }
 
-function heldFees(_view: Readable): bigint {
-  return 0n;
+/** Fees of the present block and those whose author has no open account yet. */
+function heldFees(view: Readable): bigint {
+  const state = reader(TransactionPayment.declared, view);
+  let sum = state.Collected.get();
+  for (const [, amount] of state.Owed.entries()) sum += amount;
+  return sum;
 }

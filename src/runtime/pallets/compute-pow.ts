@@ -20,7 +20,6 @@ import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
 import { holdAuthorPay } from './rewards.ts';
 import { System } from './system.ts';
-import { creditAuthor } from './transaction-payment.ts';
 
 const PATH = 'pallet_compute_pow';
 /** Tickets of a registration, and the age up to which its anchor block is taken (rule E). */
@@ -233,7 +232,6 @@ function recordParent(at: At): void {
   if (header.number === 0 || !ticket) return;
   const { preRuntime: pre, seal } = readSealed(header);
   const pay = holdAuthorPay(at, pre.author);
-  creditAuthor(at, pre.author);
   at.state.Wins.mutate(pre.fragment, (wins) => [
     ...wins,
     { height: header.number, step: pre.step, node: pre.node, root_a: seal.rootA, root_b: seal.rootB, pay },
