@@ -127,6 +127,8 @@ export interface SegmentDuty {
   /** This duty also verifies S_0, S_M and the delta. */
   readonly first: boolean;
   readonly receiptAt: number | undefined;
+  /** Blocks won within the segment: their operand roots must be those that re-execution finds. */
+  readonly wins: readonly Win[];
 }
 
 export interface MergeDuty {
@@ -145,6 +147,8 @@ export function dutiesFor(view: Readable, checker: Bytes): { segments: SegmentDu
   for (const id of keptFragments(view)) {
     const fragment = state.Fragments.get(id);
     if (fragment?.status.type !== 'Revealed') continue;
+    const perSegment = (state.Jobs.get(fragment.job) as JobSpec).segment_steps;
+    const wins = pow(view).Wins.get(id);
     fragment.drawn.forEach((drawn, i) => {
       if (!equal(drawn.checker, checker) || drawn.verdict !== undefined) return;
       segments.push({
@@ -154,6 +158,7 @@ export function dutiesFor(view: Readable, checker: Bytes): { segments: SegmentDu
         endRoot: drawn.end_root,
         first: i === 0,
         receiptAt: drawn.receipt?.at,
+        wins: wins.filter((win) => Math.floor((win.step - 1) / perSegment) === drawn.segment),
       });
     });
   }
