@@ -49,7 +49,12 @@ export class CodecError extends Error {
   }
 }
 
-const WORD = 0x1_0000_0000;
+const MAX_U64 = (1n << 64n) - 1n;
+const MAX_U128 = (1n << 128n) - 1n;
+// A view over the input would cost more than the few integers most inputs hold (285 against 104 ns); copying eight
+// bytes under a standing view takes 30.
+const SCRATCH = new Uint8Array(8);
+const SCRATCH_VIEW = new DataView(SCRATCH.buffer);
 // Calls nest calls (batch, proxy, multisig). sp_runtime::MAX_EXTRINSIC_DEPTH is 256.
 const MAX_DEPTH = 256;
 
@@ -106,10 +111,11 @@ export class Reader {
   }
 
   u64(): bigint {
-    const low = this.u32();
-    const high = this.u32();
-    // Below 2^53 one conversion from a number is exact, and several times cheaper than shifting bigints.
-    return high < 0x20_0000 ? BigInt(high * WORD + low) : (BigInt(high) << 32n) | BigInt(low);
+    const { bytes, at } = this;
+    if (this.end - at < 8) this.fail('end');
+    this.at = at + 8;
+    for (let i = 0; i < 8; i++) SCRATCH[i] = bytes[at + i] as number;
+    return SCRATCH_VIEW.getBigUint64(0, true);
   }
 
   u128(): bigint {
@@ -200,10 +206,12 @@ export class Reader {
 /** Collects bytes in a buffer that doubles; every method throws CodecError `range` rather than truncate a value. */
 export class Writer {
   private buffer: Bytes;
+  private view: DataView;
   private at = 0;
 
   constructor(capacity = 256) {
     this.buffer = new Uint8Array(capacity);
+    this.view = new DataView(this.buffer.buffer);
   }
 
   get length(): number {
@@ -234,27 +242,23 @@ export class Writer {
   }
 
   u64(value: bigint): void {
-    if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) {
-      const small = Number(value);
-      this.word(small | 0);
-      this.word(Math.floor(small / WORD));
-      return;
-    }
-    this.wide(value, 2);
+    if (value < 0n || value > MAX_U64) throw new CodecError('range');
+    const at = this.grow(8);
+    this.view.setBigUint64(at, value, true);
   }
 
   u128(value: bigint): void {
-    if (value >= 0n && value <= 0x1f_ffff_ffff_ffffn) {
-      this.u64(value);
-      this.word(0);
-      this.word(0);
-      return;
-    }
-    this.wide(value, 4);
+    if (value < 0n || value > MAX_U128) throw new CodecError('range');
+    const at = this.grow(16);
+    const fits = value <= MAX_U64;
+    this.view.setBigUint64(at, fits ? value : BigInt.asUintN(64, value), true);
+    this.view.setBigUint64(at + 8, fits ? 0n : value >> 64n, true);
   }
 
   u256(value: bigint): void {
-    this.wide(value, 8);
+    if (value < 0n || value >> 256n !== 0n) throw new CodecError('range');
+    this.u128(BigInt.asUintN(128, value));
+    this.u128(value >> 128n);
   }
 
   raw(bytes: Bytes): void {
@@ -312,15 +316,6 @@ export class Writer {
     buffer[at + 3] = value >>> 24;
   }
 
-  private wide(value: bigint, words: number): void {
-    if (typeof value !== 'bigint' || value < 0n || value >> BigInt(32 * words) !== 0n) throw new CodecError('range');
-    let rest = value;
-    for (let i = 0; i < words; i++) {
-      this.word(Number(rest & 0xffff_ffffn));
-      rest >>= 32n;
-    }
-  }
-
   /** Room for `size` more bytes; returns where they begin. */
   private grow(size: number): number {
     const at = this.at;
@@ -329,6 +324,7 @@ export class Writer {
       const larger = new Uint8Array(Math.max(end, 2 * this.buffer.length));
       larger.set(this.buffer.subarray(0, at));
       this.buffer = larger;
+      this.view = new DataView(larger.buffer);
     }
     this.at = end;
     return at;
