@@ -70,7 +70,7 @@ export interface VariantShape {
   readonly docs: readonly string[];
 }
 
-/** A type by name, so that a type may contain itself (a call that holds calls). `resolve` gives the same object always. */
+/** A type by name, so that a type may contain itself (a call that holds calls). `resolve` always gives one object. */
 export interface ReferenceShape {
   readonly kind: 'reference';
   readonly name: string;

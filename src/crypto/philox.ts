@@ -1,4 +1,4 @@
-/** # Philox4x32-10: random bits as a function of key and counter (Salmon et al. 2011; docs/spec/engine.md section 7). */
+/** # Philox4x32-10: random bits as a function of key and counter (Salmon et al. 2011; docs/spec/engine.md, 7). */
 
 const MULTIPLIER_A = 0xd2511f53;
 const MULTIPLIER_C = 0xcd9e8d57;

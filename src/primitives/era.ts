@@ -40,7 +40,7 @@ export const Era: Codec<Era> = codec<Era>(
   },
 );
 
-/** The era that begins at or just before block `current` and lasts at least `period` blocks' worth of a power of two. */
+/** The era that begins at or just before block `current`; `period` is rounded up to a power of two, 4 to 65,536. */
 export function mortalEra(period: number, current: number): Era {
   assert(Number.isSafeInteger(current) && current >= 0, 'a block number');
   let rounded = MIN_PERIOD;

@@ -1,4 +1,4 @@
-/** # Secret URIs, phrases and addresses, against the vectors of polkadot-js and kagome and against @polkadot/util-crypto. */
+/** # Secret URIs, phrases and addresses, against vectors of polkadot-js and kagome and @polkadot/util-crypto. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** # Headers, blocks and justifications of real chains decode, re-encode to the same bytes, and hash to what they must. */
+/** # Headers, blocks and justifications of real chains decode, re-encode to the same bytes, and hash as they must. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
