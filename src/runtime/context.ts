@@ -3,8 +3,9 @@
  *
  * Always true: what a failed layer wrote to the state, to the events and to the digest is undone together.
  */
-import { assert } from '../base/assert.ts';
+import { assert, must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
+import type { Codec } from '../codec/index.ts';
 import type { DigestItem } from '../primitives/digest.ts';
 import { accessors, type KeyMaker } from './access.ts';
 import type { Calls, EventRecord, Phase, RuntimeCall } from './calls.ts';
@@ -14,6 +15,7 @@ import type { Host } from './host.ts';
 import type { CallRule, Declared, Fields, Pallet, Scope } from './pallet.ts';
 import type { RuntimeSpec, RuntimeVersion } from './spec.ts';
 import { type PlacedItem, storageKey, type Writable } from './storage.ts';
+import type { BlockWeights } from './weights.ts';
 
 /** A writable state with layers. */
 export interface Layered extends Writable {
@@ -28,6 +30,26 @@ export interface Kernel {
   readonly spec: RuntimeSpec;
   readonly version: RuntimeVersion;
   readonly host: Host;
+  /** What System.Events holds. */
+  readonly records: Codec<EventRecord[]>;
+  readonly limits: BlockWeights;
+}
+
+/** The era of a block: blocks 1 .. eraBlocks are era 0. */
+export function eraOf(number: number, eraBlocks: number): number {
+  return number === 0 ? 0 : Math.floor((number - 1) / eraBlocks);
+}
+
+/** A block that is only looked at: nobody may ask for its parent's header. */
+export function blockAt(number: number, parentHash: Bytes, eraBlocks: number): BlockInfo {
+  return {
+    number,
+    parentHash,
+    era: eraOf(number, eraBlocks),
+    get parent() {
+      return must<BlockInfo['parent']>(undefined, 'the parent header outside of a block execution');
+    },
+  };
 }
 
 // Calls nest calls; each level costs a layer of the state. As Substrate's transactional layers are.

@@ -182,6 +182,8 @@ export interface ApiMethod {
   readonly doc: string;
   readonly args: Fields;
   readonly output: Codec<unknown>;
+  /** Run in the block after the state's, as transactions are judged; default false. */
+  readonly next?: boolean;
   run(at: Chain, args: Readonly<Record<string, unknown>>): unknown;
 }
 
@@ -198,6 +200,7 @@ export function method<A extends Fields, T>(parts: {
   readonly doc: string;
   readonly args: A;
   readonly output: Codec<T>;
+  readonly next?: boolean;
   run(at: Chain, args: Values<A>): T;
 }): ApiMethod {
   return { ...parts, run: (at, args) => parts.run(at, args as Values<A>) };

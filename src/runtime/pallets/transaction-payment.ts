@@ -6,7 +6,7 @@
  * the pallet holds it, so that execution never depends on who will win the block.
  */
 import { clamp, mulDivFloor, PERBILL } from '../../base/fixed.ts';
-import { named, option, struct, u8, u32, u128 } from '../../codec/index.ts';
+import { named, option, struct, u8, u128 } from '../../codec/index.ts';
 import { itemsOf, POW_ENGINE } from '../../primitives/digest.ts';
 import type { Header } from '../../primitives/header.ts';
 import type { DispatchInfo } from '../calls.ts';
