@@ -18,6 +18,8 @@ const options = [
   ...['--maximumMemory', '65536'],
   ...['--enable', 'simd', '--disable', 'relaxed-simd'],
   ...['-O3', '--optimizeLevel', '3', '--shrinkLevel', '0', '--converge'],
+  // A fresh memory is zero: zeroed tables need no bytes in the file.
+  ...['--zeroFilledMemory'],
   ...['--use', 'abort='],
 ];
 
