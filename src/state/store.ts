@@ -29,7 +29,7 @@ export interface NewBlock extends BlockRef {
   /** What the block changed, against the state of its parent. */
   readonly changes: ChangeSet;
   readonly stateRoot: Bytes;
-  /** The state after the block where the caller has it already; otherwise it is computed from `changes`. */
+  /** What `view(parent).with(changes)` gave the caller, if it is at hand; computed again otherwise. */
   readonly tree?: StateTree | undefined;
 }
 

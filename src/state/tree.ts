@@ -2,11 +2,11 @@
  * # StateTree: one state of the chain, held whole in memory.
  *
  * Always true: a tree never changes; `with` gives another that shares all nodes but those on the ways of the changed
- * keys, and its root is that of a trie built from nothing. About 370 bytes an account, and three to four hashes for
+ * keys, and its root is that of a trie built from nothing. About 450 bytes an account, and three to four hashes for
  * each changed key (docs/spec/storage.md).
  */
 import { assert } from '../base/assert.ts';
-import { type Bytes, compare } from '../base/bytes.ts';
+import { type Bytes, compare, equal } from '../base/bytes.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { bytesOf, keyOf } from './key.ts';
 import { change } from './trie/change.ts';
@@ -16,17 +16,25 @@ import type { ChangeSet, StateView } from './view.ts';
 
 const EMPTY_NODE: Bytes = Uint8Array.of(0);
 
+/** How a tree came to be, so that it need not be computed again to be believed. */
+interface Origin {
+  readonly root: Bytes;
+  readonly changes: ChangeSet;
+}
+
 /** An immutable base-16 trie of state version 1 (or 0). */
 export class StateTree implements StateView {
   readonly version: StateVersion;
   /** The state root: BLAKE2b-256 of the root node. */
   readonly root: Bytes;
   private readonly top: TrieNode | undefined;
+  private readonly origin: Origin | undefined;
 
-  private constructor(top: TrieNode | undefined, version: StateVersion) {
+  private constructor(top: TrieNode | undefined, version: StateVersion, origin?: Origin) {
     this.top = top;
     this.version = version;
     this.root = rootOf(top);
+    this.origin = origin;
   }
 
   /** The state without keys. */
@@ -47,7 +55,12 @@ export class StateTree implements StateView {
     const keys = [...changes.keys()].sort();
     const values = keys.map((key) => changes.get(key) ?? null);
     const top = change({ version: this.version, keys, values }, this.top, 0, 0, keys.length);
-    return top === this.top ? this : new StateTree(top, this.version);
+    return top === this.top ? this : new StateTree(top, this.version, { root: this.root, changes });
+  }
+
+  /** Whether this very tree came from `with(changes)` on a state with that root. */
+  follows(root: Bytes, changes: ChangeSet): boolean {
+    return this.origin !== undefined && this.origin.changes === changes && equal(this.origin.root, root);
   }
 
   get(key: Bytes): Bytes | undefined {

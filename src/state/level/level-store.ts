@@ -1,0 +1,231 @@
+/**
+ * # LevelStore: the chain on disk.
+ *
+ * Always true: the directory holds a database and an anchor, both or neither; it is created once, when both are
+ * missing, and otherwise opened only if everything that was synced is there. After one failed write nothing is
+ * written any more: the node must stop (LevelDB refuses all writes after a failed sync until it is reopened).
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Bytes, equal, toHex } from '../../base/bytes.ts';
+import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
+import { firstBatch, type Genesis, type Loaded, loaded, readHead } from '../chain/load.ts';
+import { COUNTED, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
+import { Verification } from '../chain/verify.ts';
+import { WriteQueue } from '../chain/write-queue.ts';
+import { StoreError } from '../errors.ts';
+import { bytesOf } from '../key.ts';
+import type { DurableStore } from '../store.ts';
+import { type Anchor, readAnchor, writeAnchor } from './anchor.ts';
+import { Database, diskError } from './database.ts';
+import { Journal } from './journal.ts';
+
+const ANCHOR_FILE = 'anchor';
+const DATABASE_FOLDER = 'db';
+const CACHE_BYTES = 32 * 1024 * 1024;
+/** A store of up to this many blocks is read whole at every start: about 0.5 s. */
+const VERIFIED_AT_START = 20_000;
+
+export interface LevelStoreOptions {
+  /** The chain's own folder, `<base>/chains/<id>`; made if it is missing. */
+  readonly dir: string;
+  readonly genesis: Genesis;
+  /** Settled blocks whose states are kept: a number (256 by default), or all with `archive`. */
+  readonly pruning?: Pruning;
+  /** LevelDB's block cache, 32 MiB by default. */
+  readonly cacheBytes?: number;
+}
+
+interface Files {
+  readonly database: Database;
+  readonly journal: Journal;
+  readonly anchorPath: string;
+  /** Number of the last batch that the anchor names. */
+  readonly anchored: number;
+}
+
+export class LevelStore extends Chain implements DurableStore {
+  private readonly files: Files;
+  private anchored: number;
+  private failure: unknown;
+  private turn: Promise<void> = Promise.resolve();
+
+  private constructor(parts: ChainParts, pruning: Pruning, queue: WriteQueue, files: Files) {
+    super(parts, pruning, queue);
+    this.files = files;
+    this.anchored = files.anchored;
+  }
+
+  /** Opens the chain in a folder, or creates it there if there is none. StoreError otherwise, and nothing is open. */
+  static async open(options: LevelStoreOptions): Promise<LevelStore> {
+    const { dir, genesis, pruning = 256, cacheBytes = CACHE_BYTES } = options;
+    const anchorPath = join(dir, ANCHOR_FILE);
+    const databasePath = join(dir, DATABASE_FOLDER);
+    const anchor = await readAnchor(anchorPath);
+    const exists = await holdsFiles(databasePath);
+    if (anchor !== undefined) checkAnchor(anchor, genesis, exists);
+    if (anchor === undefined && !exists) await create(genesis, databasePath, cacheBytes);
+    const database = await Database.open(databasePath, { create: false, cacheBytes });
+    try {
+      return await load(genesis, pruning, database, anchorPath, anchor);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /** Assembles an opened store; `open` is the way to get one. */
+  static assemble(parts: ChainParts, pruning: Pruning, queue: WriteQueue, files: Files): LevelStore {
+    return new LevelStore(parts, pruning, queue, files);
+  }
+
+  flush(sync: boolean): Promise<void> {
+    return this.inTurn(() => this.write(sync));
+  }
+
+  verify(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.write(false);
+      await verifyDatabase(this.files.database, true);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.inTurn(async () => {
+      try {
+        if (this.failure === undefined) await this.write(true);
+      } finally {
+        await this.files.database.close();
+      }
+    });
+  }
+
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const next = this.turn.then(work);
+    this.turn = next.catch(() => undefined);
+    return next;
+  }
+
+  private async write(sync: boolean): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    const { database, journal, anchorPath } = this.files;
+    const idle = this.queue.bytes === 0 && (!sync || this.anchored === journal.batch);
+    if (idle) return;
+    const { settled, genesis } = this;
+    try {
+      const writes = journal.number(this.takeBatch());
+      journal.wrote(await database.write(writes, sync));
+      this.queue.landed();
+      if (!sync) return;
+      await writeAnchor(anchorPath, { schema: SCHEMA, genesis: genesis.hash, settled, batch: journal.batch });
+      this.anchored = journal.batch;
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+}
+
+/** Makes the database beside its place and moves it there whole: a first start may be cut off anywhere. */
+async function create(genesis: Genesis, path: string, cacheBytes: number): Promise<void> {
+  const beside = `${path}.new`;
+  await inFiles('create', async () => {
+    await rm(beside, { recursive: true, force: true });
+    await mkdir(beside, { recursive: true });
+  });
+  const database = await Database.open(beside, { create: true, cacheBytes });
+  try {
+    const queue = new WriteQueue(database);
+    await database.write(Journal.empty().number(firstBatch(genesis, queue)), true);
+  } finally {
+    await database.close();
+  }
+  await inFiles('create', () => rename(beside, path));
+}
+
+async function load(
+  genesis: Genesis,
+  pruning: Pruning,
+  database: Database,
+  anchorPath: string,
+  anchor: Anchor | undefined,
+): Promise<LevelStore> {
+  const journal = await Journal.load(database, anchor?.batch ?? 1);
+  // A first start leaves a database with its first batch, and no anchor until the next sync.
+  if (anchor === undefined && journal.batch !== 1)
+    throw new StoreError('CorruptDatabase', 'the anchor file is missing');
+  const head = readHead(database);
+  if (!equal(head.genesis, genesis.hash)) throw wrongGenesis(head.genesis, genesis.hash);
+  if (head.settled.number < (anchor?.settled.number ?? 0)) {
+    throw new StoreError('CorruptDatabase', `settled block ${anchor?.settled.number} is gone`);
+  }
+  if (head.counts.reduce((sum, count) => sum + count, 0) / head.counts.length <= VERIFIED_AT_START) {
+    await verifyDatabase(database, false);
+  }
+  const queue = new WriteQueue(database);
+  const parts = loaded(head, await readOrdered(database, head.settled.number), queue);
+  const store = LevelStore.assemble(parts, pruning, queue, {
+    database,
+    journal,
+    anchorPath,
+    anchored: anchor?.batch ?? 0,
+  });
+  checkSettled(store, anchor);
+  if (anchor === undefined) await store.flush(true);
+  return store;
+}
+
+function checkAnchor(anchor: Anchor, genesis: Genesis, exists: boolean): void {
+  if (anchor.schema > SCHEMA)
+    throw new StoreError('NewerSchema', `schema ${anchor.schema}, this program knows ${SCHEMA}`);
+  if (!equal(anchor.genesis, genesis.hash)) throw wrongGenesis(anchor.genesis, genesis.hash);
+  if (!exists) throw new StoreError('CorruptDatabase', 'the database is missing, its anchor is there');
+}
+
+function checkSettled(store: LevelStore, anchor: Anchor | undefined): void {
+  if (anchor === undefined) return;
+  const { number, hash } = anchor.settled;
+  if (equal(store.canonical(number) ?? new Uint8Array(0), hash)) return;
+  throw new StoreError('CorruptDatabase', `height ${number} is not the settled block ${toHex(hash)}`);
+}
+
+async function readOrdered(database: Database, settled: number): Promise<Loaded> {
+  const state: [Bytes, Bytes][] = [];
+  for await (const page of database.range(STATE_COLUMN, after(STATE_COLUMN))) {
+    for (const [key, value] of page) state.push([bytesOf(key.slice(1)), value]);
+  }
+  const blocks: [string, Bytes][] = [];
+  const from = COUNTED.block + heightKey(settled);
+  for await (const page of database.range(from, after(COUNTED.block))) blocks.push(...page);
+  return { state, blocks };
+}
+
+async function verifyDatabase(database: Database, withState: boolean): Promise<void> {
+  const verification = new Verification(withState);
+  for await (const page of database.range('', withState ? '\xff' : STATE_COLUMN)) {
+    for (const [key, value] of page) verification.add(key, value);
+  }
+  verification.finish();
+}
+
+function after(column: string): string {
+  return String.fromCharCode(column.charCodeAt(0) + 1);
+}
+
+function wrongGenesis(found: Bytes, wanted: Bytes): StoreError {
+  return new StoreError('WrongGenesis', `found ${toHex(found)}, expected ${toHex(wanted)}`);
+}
+
+async function holdsFiles(path: string): Promise<boolean> {
+  return inFiles('open', async () => existsSync(path) && (await readdir(path)).length > 0);
+}
+
+/** Runs operations on files; StoreError `DiskError` when one fails. */
+async function inFiles<T>(operation: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw diskError(operation, error);
+  }
+}

@@ -1,0 +1,72 @@
+/** # MemoryStore: the chain of `--tmp` and of tests: the same logic as on disk, over a Map that dies with the process. */
+import type { Bytes } from '../../base/bytes.ts';
+import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
+import { firstBatch, type Genesis, loaded, readHead } from '../chain/load.ts';
+import { COUNTED, heightKey, STATE_COLUMN } from '../chain/records.ts';
+import { Verification } from '../chain/verify.ts';
+import { WriteQueue } from '../chain/write-queue.ts';
+import { bytesOf } from '../key.ts';
+import type { DurableStore } from '../store.ts';
+
+/** Flushed records by key in string form. */
+export type Records = Map<string, Bytes>;
+
+export class MemoryStore extends Chain implements DurableStore {
+  /** What a disk would hold now. */
+  readonly records: Records;
+
+  private constructor(parts: ChainParts, pruning: Pruning, queue: WriteQueue, records: Records) {
+    super(parts, pruning, queue);
+    this.records = records;
+  }
+
+  /** A new chain. */
+  static create(genesis: Genesis, pruning: Pruning = 256): MemoryStore {
+    const records: Records = new Map();
+    for (const [key, value] of firstBatch(genesis, new WriteQueue(records)))
+      if (value !== null) records.set(key, value);
+    return MemoryStore.load(records, pruning);
+  }
+
+  /** The chain of records that another store flushed, checked as those of a disk would be. */
+  static load(records: Records, pruning: Pruning = 256): MemoryStore {
+    const queue = new WriteQueue(records);
+    const head = readHead(records);
+    const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
+    const from = COUNTED.block + heightKey(head.settled.number);
+    const state = sorted.filter(([key]) => key.startsWith(STATE_COLUMN));
+    const parts = loaded(
+      head,
+      {
+        state: state.map(([key, value]): [Bytes, Bytes] => [bytesOf(key.slice(1)), value]),
+        blocks: sorted.filter(([key]) => key.startsWith(COUNTED.block) && key >= from),
+      },
+      queue,
+    );
+    return new MemoryStore(parts, pruning, queue, records);
+  }
+
+  flush(_sync: boolean): Promise<void> {
+    if (this.queue.bytes > 0) this.apply();
+    return Promise.resolve();
+  }
+
+  async verify(): Promise<void> {
+    await this.flush(false);
+    const verification = new Verification(true);
+    for (const key of [...this.records.keys()].sort()) verification.add(key, this.records.get(key) as Bytes);
+    verification.finish();
+  }
+
+  close(): Promise<void> {
+    return this.flush(true);
+  }
+
+  private apply(): void {
+    for (const [key, value] of this.takeBatch()) {
+      if (value === null) this.records.delete(key);
+      else this.records.set(key, value);
+    }
+    this.queue.landed();
+  }
+}
