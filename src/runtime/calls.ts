@@ -6,7 +6,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { type Codec, hash, lazy, type Of, struct, u32, unit, variant, vec } from '../codec/index.ts';
-import type { CallRule, Declared, Fields, Pallet } from './pallet.ts';
+import type { BoundCall, Declared, Pallet } from './pallet.ts';
 import type { ClassName, Weight } from './weights.ts';
 
 /** A decoded call: `{ type: 'Balances', value: { type: 'transfer_all', value: { … } } }`. */
@@ -36,15 +36,15 @@ export interface Link {
 /** A pallet, or one that is made once the runtime's calls are known. */
 export type PalletSource = Pallet | ((link: Link) => Pallet);
 
-interface BoundCall {
+interface Found {
   readonly pallet: Pallet;
-  readonly rule: CallRule<Declared, Fields>;
+  readonly rule: BoundCall;
 }
 
 /** The calls of a runtime: their codec, and the rule behind each. */
 export interface Calls extends Link {
   readonly pallets: readonly Pallet[];
-  rule(call: RuntimeCall): BoundCall;
+  rule(call: RuntimeCall): Found;
 }
 
 /** `pallet_transaction_payment` for TransactionPayment; System is `frame_system`. */
@@ -58,11 +58,11 @@ export const RUNTIME_PATH = 'maitoken_runtime';
 
 /** Links the pallets into one runtime. */
 export function linkCalls(sources: readonly PalletSource[]): Calls {
-  const made: { pallets: readonly Pallet[]; rules: ReadonlyMap<string, ReadonlyMap<string, BoundCall>> } = {
+  const made: { pallets: readonly Pallet[]; rules: ReadonlyMap<string, ReadonlyMap<string, Found>> } = {
     pallets: [],
     rules: new Map(),
   };
-  const rule = (call: RuntimeCall): BoundCall =>
+  const rule = (call: RuntimeCall): Found =>
     must(made.rules.get(call.type)?.get(call.value.type), `no call ${call.type}.${call.value.type}`);
   const info = (call: RuntimeCall): DispatchInfo => infoOf(rule(call).rule, call);
   const Call = lazy<RuntimeCall>(`${RUNTIME_PATH}::RuntimeCall`, () => callCodec(made.pallets));
@@ -79,7 +79,7 @@ export function linkCalls(sources: readonly PalletSource[]): Calls {
   return { Call, info, rule, pallets: made.pallets };
 }
 
-function infoOf(rule: CallRule<Declared, Fields>, call: RuntimeCall): DispatchInfo {
+function infoOf(rule: BoundCall, call: RuntimeCall): DispatchInfo {
   const weight = typeof rule.weight === 'function' ? rule.weight(call.value.value) : rule.weight;
   return { weight, class: rule.class ?? 'Normal', paysFee: rule.paysFee ?? true };
 }

@@ -12,7 +12,7 @@ import type { Calls, EventRecord, Phase, RuntimeCall } from './calls.ts';
 import type { BlockInfo, Chain, Origin } from './chain.ts';
 import { type DispatchError, DispatchFailure, dispatchError } from './errors.ts';
 import type { Host } from './host.ts';
-import type { CallRule, Declared, Fields, Pallet, Scope } from './pallet.ts';
+import type { BoundCall, Declared, Pallet, Scope } from './pallet.ts';
 import type { RuntimeSpec, RuntimeVersion } from './spec.ts';
 import { type PlacedItem, storageKey, type Writable } from './storage.ts';
 import type { BlockWeights } from './weights.ts';
@@ -154,7 +154,7 @@ export class Context implements Chain {
   }
 }
 
-function mayCall(rule: CallRule<Declared, Fields>, origin: Origin): boolean {
+function mayCall(rule: BoundCall, origin: Origin): boolean {
   switch (rule.origin ?? 'signed') {
     case 'signed':
       return origin.type === 'signed';

@@ -4,7 +4,8 @@
  * Always true: every function is pure and gives the same answer on every node; a faster host answers alike.
  */
 import type { Bytes } from '../base/bytes.ts';
-import type { MultiSignature } from '../primitives/account.ts';
+import { verifySignature } from '../crypto/verify.ts';
+import { type MultiSignature, verifyMultiSignature } from '../primitives/account.ts';
 import type { Referee } from './referee.ts';
 
 export interface Host {
@@ -15,3 +16,9 @@ export interface Host {
   /** The mathematics of the work. */
   readonly referee: Referee;
 }
+
+/** The signatures of a host, as `src/crypto` checks them. */
+export const SIGNATURES: Pick<Host, 'verify' | 'verifyEd25519'> = {
+  verify: verifyMultiSignature,
+  verifyEd25519: (signature, message, key) => verifySignature('ed25519', signature, message, key),
+};

@@ -206,19 +206,41 @@ export function method<A extends Fields, T>(parts: {
   return { ...parts, run: (at, args) => parts.run(at, args as Values<A>) };
 }
 
+type Args = Readonly<Record<string, unknown>>;
+
+/** A call as the executive sees it, whatever its pallet. */
+export interface BoundCall {
+  readonly index: number;
+  readonly doc: string;
+  readonly args: Fields;
+  readonly weight: Weight | ((args: Args) => Weight);
+  readonly origin?: OriginRule;
+  readonly class?: ClassName;
+  readonly paysFee?: boolean;
+  validate?(at: Chain, args: Args): BareValidity;
+  run(at: Chain, args: Args): void;
+}
+
+/** A pallet as the executive sees it. `at` is always the scope of `declared`. */
 export interface Pallet<D extends Declared = Declared> {
   readonly declared: D;
   /** The declared items: `readStorage(view, Balances.storage.TotalIssuance)`. */
   readonly storage: D['storage'];
-  readonly calls: Readonly<Record<string, CallRule<D, Fields>>>;
-  readonly hooks: Hooks<D>;
+  readonly calls: Readonly<Record<string, BoundCall>>;
+  readonly hooks: {
+    on_initialize?(at: Chain): Weight | void;
+    on_era?(at: Chain, era: number): Weight | void;
+    on_finalize?(at: Chain): void;
+  };
   readonly apis: readonly Api[];
-  readonly genesis: GenesisRule<D, Fields> | undefined;
+  readonly genesis:
+    | { readonly config: Fields; build(at: Chain, config: Args): void; close?(at: Chain): void }
+    | undefined;
   /** Checked after every block where the node runs with checks; a string says what is broken. */
-  invariant(at: Scope<D>): boolean | string;
+  invariant(at: Chain): boolean | string;
   /** Units that the pallet holds outside of System.Account; part of the supply audit. */
-  holdings(at: Scope<D>): bigint;
-  readonly inherent: InherentRule<D> | undefined;
+  holdings(at: Chain): bigint;
+  readonly inherent: { readonly call: string; make(at: Chain, data: InherentData): Args } | undefined;
 }
 
 /** Gives a declared pallet its behaviour. */
@@ -234,7 +256,9 @@ export function rules<D extends Declared, C extends Readonly<Record<string, Fiel
     readonly inherent?: InherentRule<D>;
   },
 ): Pallet<D> {
-  const calls = (parts.calls ?? {}) as unknown as Pallet<D>['calls'];
+  // The executive hands every rule the scope of its own pallet: what the erased types below leave out.
+  const bound = parts as unknown as Partial<Pallet<D>>;
+  const calls = bound.calls ?? {};
   for (const [name, rule] of Object.entries(calls)) {
     const bare = rule.origin === 'bare';
     assert(bare === (rule.validate !== undefined), `${declared.name}.${name}: bare calls, and only they, validate`);
@@ -243,11 +267,11 @@ export function rules<D extends Declared, C extends Readonly<Record<string, Fiel
     declared,
     storage: declared.storage,
     calls,
-    hooks: parts.hooks ?? {},
+    hooks: bound.hooks ?? {},
     apis: parts.apis ?? [],
-    genesis: parts.genesis as Pallet<D>['genesis'],
-    invariant: parts.invariant ?? (() => true),
-    holdings: parts.holdings ?? (() => 0n),
-    inherent: parts.inherent,
+    genesis: bound.genesis,
+    invariant: bound.invariant ?? (() => true),
+    holdings: bound.holdings ?? (() => 0n),
+    inherent: bound.inherent,
   };
 }

@@ -19,7 +19,13 @@ import { apiVersions, sharedApis } from './apis.ts';
 import { type EventRecord, linkCalls, type PalletSource, type RuntimeCall, recordsCodec } from './calls.ts';
 import type { ParentInfo } from './chain.ts';
 import { blockAt, Context, type Kernel } from './context.ts';
-import { type DispatchError, type TransactionValidityError, ValidityFailure, validityText } from './errors.ts';
+import {
+  type DispatchError,
+  DispatchFailure,
+  type TransactionValidityError,
+  ValidityFailure,
+  validityText,
+} from './errors.ts';
 import { BlockExecution, enter } from './executive.ts';
 import { codeMarker, type GenesisConfig, genesisState } from './genesis.ts';
 import type { Host } from './host.ts';
@@ -360,8 +366,9 @@ function callApi(kernel: Kernel, method: ApiMethod | undefined, { view, fn, data
   try {
     return { ok: true, output: method.output.enc(method.run(context, args)) };
   } catch (failure) {
-    // A function that needs a transaction and got none.
-    if (failure instanceof ValidityFailure) return { ok: false, code: 'Refused', detail: failure.message };
+    // A function that says no; anything else is a bug.
+    const refused = failure instanceof ValidityFailure || failure instanceof DispatchFailure;
+    if (refused) return { ok: false, code: 'Refused', detail: failure.message };
     throw failure;
   }
 }

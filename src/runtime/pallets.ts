@@ -1,0 +1,14 @@
+/**
+ * # Pallets: what every chain is made of; presets add their own.
+ *
+ * Always true: the order of this list means nothing: pallets run in the order of their indices.
+ */
+import type { PalletSource } from './calls.ts';
+import { Balances } from './pallets/balances.ts';
+import { System } from './pallets/system.ts';
+import { Timestamp } from './pallets/timestamp.ts';
+import { TransactionPayment } from './pallets/transaction-payment.ts';
+import { utility } from './pallets/utility.ts';
+
+/** Accounts, time, the token, fees and batches. */
+export const CORE_PALLETS: readonly PalletSource[] = [System, Timestamp, Balances, TransactionPayment, utility];
