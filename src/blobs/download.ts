@@ -1,25 +1,31 @@
 /**
  * # Download: the missing chunks of one blob, dealt out to the peers that have it.
  *
- * Always true: every chunk is asked of one peer at a time, of a second one only when the first is slow; at most
- * WINDOW chunks are under way per peer. A peer that lies, has not, or fails thrice leaves; when none is left the
+ * Always true: chunks are asked of one peer at a time, of a second one only when the first is slow; at most WINDOW
+ * questions of MAX_RUN chunks are under way per peer. A peer that lies, has not, or fails thrice leaves; when none is left the
  * download ends as Incomplete, and the chunks that came stay in the store.
  */
 import type { Bytes } from '../base/bytes.ts';
 import { BlobError } from './errors.ts';
-import { askChunk, type BlobNetwork, faultOf } from './questions.ts';
+import { askChunks, type BlobNetwork, faultOf, MAX_RUN } from './questions.ts';
 import type { BlobStore } from './store.ts';
 import { type BlobStat, CHUNK_BYTES, keyOf } from './tree.ts';
 
-/** Chunks under way per peer: three of 256 KiB keep the line busy while one is hashed. */
+/** Questions under way per peer: three of 1 MiB keep the line busy while one answer is hashed. */
 const WINDOW = 3;
-/** A chunk that is under way for this long is also asked of another peer that has nothing to do. */
+/** A question that is under way for this long is also asked of another peer that has nothing to do. */
 const SLOW_MS = 1_500;
 const PAUSE_MS = 200;
 const MAX_STRIKES = 3;
 const LIE_PENALTY = -50;
 const NONSENSE_PENALTY = -20;
 const SLOW_PENALTY = -2;
+
+/** At most MAX_RUN missing chunks in a row. */
+interface Run {
+  readonly first: number;
+  readonly count: number;
+}
 
 interface Giver {
   readonly peer: string;
@@ -40,10 +46,10 @@ export class Download {
   readonly done: Promise<Bytes>;
   private readonly parts: DownloadParts;
   private readonly bytes: Bytes;
-  /** Chunks nobody was asked for. */
-  private readonly queue: number[] = [];
-  /** Chunks under way: since when, and by whom. */
-  private readonly asked = new Map<number, { since: number; by: Set<string> }>();
+  /** Runs of chunks that nobody was asked for. */
+  private readonly queue: Run[] = [];
+  /** Runs under way: since when, and by whom. */
+  private readonly asked = new Map<Run, { readonly since: number; readonly by: Set<string> }>();
   private readonly givers: Giver[] = [];
   private readonly have: Uint8Array;
   private left: number;
@@ -71,9 +77,9 @@ export class Download {
     const useful = before?.stat.length === parts.stat.length ? before : undefined;
     for (let index = 0; index < parts.stat.chunkRoots.length; index++) {
       const chunk = await useful?.chunk(index);
-      if (chunk === undefined) download.queue.push(index);
-      else download.keep(index, chunk);
+      if (chunk !== undefined) download.keep(index, chunk);
     }
+    download.plan();
     if (download.left === 0) await download.finish();
     return download;
   }
@@ -100,9 +106,9 @@ export class Download {
     giver.workers++;
     try {
       while (!this.over && !giver.gone) {
-        const index = this.take(giver.peer);
-        if (index === undefined) await pause(PAUSE_MS);
-        else await this.bring(giver, index);
+        const run = this.take(giver.peer);
+        if (run === undefined) await pause(PAUSE_MS);
+        else await this.bring(giver, run);
       }
     } catch (error) {
       this.fail(error);
@@ -114,56 +120,69 @@ export class Download {
     }
   }
 
-  /** The next chunk for this peer: an unasked one, or one with which another peer is slow. */
-  private take(peer: string): number | undefined {
+  /** Cuts what is missing into runs. */
+  private plan(): void {
+    for (let first = 0; first < this.have.length; first++) {
+      if (this.have[first] === 1) continue;
+      let count = 1;
+      while (count < MAX_RUN && this.have[first + count] === 0) count++;
+      this.queue.push({ first, count });
+      first += count - 1;
+    }
+  }
+
+  /** What to ask this peer for: something unasked, or something with which another peer is slow. */
+  private take(peer: string): Run | undefined {
     const now = performance.now();
     const next = this.queue.shift();
     if (next !== undefined) {
       this.asked.set(next, { since: now, by: new Set([peer]) });
       return next;
     }
-    for (const [index, { since, by }] of this.asked) {
+    for (const [run, { since, by }] of this.asked) {
       if (now - since < SLOW_MS || by.size > 1 || by.has(peer)) continue;
       by.add(peer);
-      return index;
+      return run;
     }
     return undefined;
   }
 
-  private async bring(giver: Giver, index: number): Promise<void> {
+  private async bring(giver: Giver, run: Run): Promise<void> {
     const { id, stat, store, network } = this.parts;
     try {
-      const chunk = await askChunk(network, giver.peer, { id, index, length: stat.length });
-      if (chunk === undefined) giver.gone = true;
-      else if (!this.over && this.asked.has(index)) {
-        await store.putChunk(id, stat, index, chunk);
-        this.keep(index, chunk);
+      const chunks = await askChunks(network, giver.peer, { id, ...run, length: stat.length });
+      if (chunks === undefined) giver.gone = true;
+      else if (!this.over && this.asked.has(run)) {
+        await store.putChunks(id, stat, run.first, chunks);
+        for (let i = 0; i < run.count; i++) {
+          this.keep(run.first + i, chunks.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES));
+        }
+        this.asked.delete(run);
         if (this.left === 0 && !this.over) await this.finish();
       }
     } catch (error) {
       await this.blame(giver, error);
     } finally {
-      this.release(index, giver.peer);
+      this.release(run, giver.peer);
     }
   }
 
   /** A second copy of a chunk, from the peer that was slow, changes nothing. */
   private keep(index: number, chunk: Bytes): void {
-    this.asked.delete(index);
     if (this.have[index] === 1) return;
     this.have[index] = 1;
     this.bytes.set(chunk, index * CHUNK_BYTES);
     this.left--;
   }
 
-  /** The chunk did not come by this peer: back to the queue, unless another is at it. */
-  private release(index: number, peer: string): void {
-    const asked = this.asked.get(index);
+  /** The run did not come by this peer: back to the queue, unless another is at it. */
+  private release(run: Run, peer: string): void {
+    const asked = this.asked.get(run);
     if (asked === undefined) return;
     asked.by.delete(peer);
     if (asked.by.size > 0) return;
-    this.asked.delete(index);
-    this.queue.push(index);
+    this.asked.delete(run);
+    this.queue.push(run);
   }
 
   private async blame(giver: Giver, error: unknown): Promise<void> {

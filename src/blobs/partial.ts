@@ -7,7 +7,7 @@
 import { type FileHandle, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type Bytes, equal } from '../base/bytes.ts';
 import { CodecError, hash, type Of, struct, u64, vec } from '../codec/index.ts';
-import { type BlobStat, CHUNK_BYTES, chunkFits, chunkLength, fits, MAX_CHUNKS } from './tree.ts';
+import { type BlobStat, CHUNK_BYTES, chunkCount, fits, MAX_CHUNKS, runFits, runLength } from './tree.ts';
 
 /** A description, as stored and as sent to peers. */
 export const StatCodec = struct({ length: u64, chunkRoots: vec(hash, MAX_CHUNKS) });
@@ -83,19 +83,18 @@ export class Partial {
     return this.present[index] === 1;
   }
 
-  /** Stores a chunk that was checked against `stat`. */
-  async write(index: number, bytes: Bytes): Promise<void> {
-    if (this.has(index)) return;
-    await this.file.write(bytes, 0, bytes.length, index * CHUNK_BYTES);
+  /** Stores whole chunks that were checked against `stat`. */
+  async write(first: number, bytes: Bytes): Promise<void> {
+    await this.file.write(bytes, 0, bytes.length, first * CHUNK_BYTES);
     this.touchedAt = Date.now();
-    this.mark(index);
+    for (let i = 0; i < chunkCount(bytes.length); i++) this.mark(first + i);
   }
 
   /** Chunk `index` if the file holds it. */
   async read(index: number): Promise<Bytes | undefined> {
-    const bytes = new Uint8Array(chunkLength(this.stat.length, index));
+    const bytes = new Uint8Array(runLength(this.stat.length, index, 1));
     await this.file.read(bytes, 0, bytes.length, index * CHUNK_BYTES);
-    return chunkFits(this.stat, index, bytes) ? bytes : undefined;
+    return runFits(this.stat, index, bytes) ? bytes : undefined;
   }
 
   /** Gives the complete file its name. */

@@ -12,17 +12,7 @@ import { join } from 'node:path';
 import { type Bytes, equal } from '../base/bytes.ts';
 import { BlobError } from './errors.ts';
 import { discard, isMissing, Partial } from './partial.ts';
-import {
-  type BlobStat,
-  blobId,
-  CHUNK_BYTES,
-  chunkFits,
-  chunkLength,
-  idOf,
-  keyOf,
-  MAX_BLOB_BYTES,
-  statOf,
-} from './tree.ts';
+import { type BlobStat, blobId, CHUNK_BYTES, idOf, keyOf, MAX_BLOB_BYTES, runFits, runLength, statOf } from './tree.ts';
 
 /** A small file costs a block of the disk; so at most maxBytes / 4,096 blobs are kept. */
 const LEAST_COST = 4_096;
@@ -158,20 +148,29 @@ export class BlobStore {
     return entry === undefined ? undefined : this.readWhole(id, key, entry);
   }
 
+  /** Chunk `index` of a complete blob; undefined when there is none. */
+  chunk(id: Bytes, index: number): Promise<Bytes | undefined> {
+    return this.chunks(id, { first: index, count: 1, room: 0 });
+  }
+
   /**
-   * Chunk `index` of a complete blob, after `room` free bytes in front (for a caller's header, to save a copy of
-   * 256 KiB); undefined when there is none.
+   * Chunks `first` to `first + count - 1` of a complete blob, as far as it reaches, after `room` free bytes in front
+   * (for a caller's header: a megabyte is not copied again for it); undefined when there is none.
    */
-  async chunk(id: Bytes, index: number, room = 0): Promise<Bytes | undefined> {
+  async chunks(
+    id: Bytes,
+    run: { readonly first: number; readonly count: number; readonly room: number },
+  ): Promise<Bytes | undefined> {
+    const { first, count, room } = run;
     const stat = await this.stat(id);
-    const length = stat === undefined ? 0 : chunkLength(stat.length, index);
+    const length = stat === undefined ? 0 : runLength(stat.length, first, count);
     if (stat === undefined || length === 0) return undefined;
     const key = keyOf(id);
     const bytes = new Uint8Array(room + length);
     try {
       const file = await open(this.path(key, 'blob'), 'r');
       try {
-        await file.read(bytes, room, length, index * CHUNK_BYTES);
+        await file.read(bytes, room, length, first * CHUNK_BYTES);
       } finally {
         await file.close();
       }
@@ -179,7 +178,7 @@ export class BlobStore {
       if (isMissing(error)) return this.lost(id, key);
       throw error;
     }
-    return chunkFits(stat, index, bytes.subarray(room)) ? bytes : this.lost(id, key);
+    return runFits(stat, first, bytes.subarray(room)) ? bytes : this.lost(id, key);
   }
 
   /** Stores a blob; its id. Throws BlobError Empty, TooLarge or Full. */
@@ -205,16 +204,16 @@ export class BlobStore {
   }
 
   /**
-   * Stores one chunk of a blob that `stat` describes (the caller checked `fits`); true when that completes it.
-   * Throws BlobError Mismatch when the chunk does not fit, TooLarge, Full.
+   * Stores whole chunks, from chunk `first` on, of a blob that `stat` describes (the caller checked `fits`); true when
+   * that completes it. Throws BlobError Mismatch when a chunk does not fit, TooLarge, Full.
    */
-  async putChunk(id: Bytes, stat: BlobStat, index: number, bytes: Bytes): Promise<boolean> {
-    if (!chunkFits(stat, index, bytes)) throw new BlobError('Mismatch', `chunk ${index} of ${keyOf(id)}`);
+  async putChunks(id: Bytes, stat: BlobStat, first: number, bytes: Bytes): Promise<boolean> {
+    if (!runFits(stat, first, bytes)) throw new BlobError('Mismatch', `chunk ${first} of ${keyOf(id)}`);
     const key = keyOf(id);
     return this.alone(key, async () => {
       if (this.entries.has(key)) return true;
       const partial = await this.partial(id, key, stat);
-      await partial.write(index, bytes);
+      await partial.write(first, bytes);
       if (!partial.complete) return false;
       await partial.finish();
       this.partials.delete(key);

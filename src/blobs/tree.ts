@@ -72,12 +72,6 @@ export function chunkCount(length: number): number {
   return Math.ceil(length / CHUNK_BYTES);
 }
 
-/** Bytes of chunk `index` of a blob of `length` bytes; 0 when there is no such chunk. */
-export function chunkLength(length: number, index: number): number {
-  if (!Number.isInteger(index) || index < 0) return 0;
-  return Math.max(0, Math.min(CHUNK_BYTES, length - index * CHUNK_BYTES));
-}
-
 /** Whether `stat` may describe blob `id`: the right number of roots, hashing to the id. */
 export function fits(id: Bytes, stat: BlobStat): boolean {
   const { length, chunkRoots } = stat;
@@ -86,8 +80,20 @@ export function fits(id: Bytes, stat: BlobStat): boolean {
   return equal(idOf(stat), id);
 }
 
-/** Whether `bytes` are chunk `index` of what `stat` describes. */
-export function chunkFits(stat: BlobStat, index: number, bytes: Bytes): boolean {
-  const root = stat.chunkRoots[index];
-  return root !== undefined && bytes.length === chunkLength(stat.length, index) && equal(chunkRoot(bytes), root);
+/** Bytes of `count` chunks from `first` on, as far as the blob reaches. */
+export function runLength(length: number, first: number, count: number): number {
+  if (!Number.isInteger(first) || first < 0) return 0;
+  return Math.max(0, Math.min(count * CHUNK_BYTES, length - first * CHUNK_BYTES));
+}
+
+/** Whether `bytes` are whole chunks of what `stat` describes, from chunk `first` on. */
+export function runFits(stat: BlobStat, first: number, bytes: Bytes): boolean {
+  const count = chunkCount(bytes.length);
+  if (count === 0 || bytes.length !== runLength(stat.length, first, count)) return false;
+  for (let i = 0; i < count; i++) {
+    const root = stat.chunkRoots[first + i];
+    const chunk = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+    if (root === undefined || !equal(chunkRoot(chunk), root)) return false;
+  }
+  return true;
 }

@@ -2,7 +2,7 @@
  * # Frames: one question and one answer per stream, each a length, its bytes, and the end of the stream.
  *
  * Always true: a length is checked before anything is held for it, and memory follows what has arrived, not what was
- * announced: the buffer starts at 512 KiB at most and doubles as it fills. Question = length u32 LE, bytes;
+ * announced: the buffer starts at 1 MiB at most and doubles as it fills. Question = length u32 LE, bytes;
  * answer = status u8, length u32 LE, bytes. Anything after the frame is malformed.
  */
 import type { Bytes } from '../base/bytes.ts';
@@ -13,14 +13,17 @@ export const ANSWER_HEAD = 5;
 export const ANSWER_OK = 0;
 export const ANSWER_REFUSED = 1;
 
-/** The first buffer: a chunk of a blob fits, so the common answer is copied once. */
-const FIRST_BUFFER_BYTES = 512 * 1024;
+/** The first buffer: an answer of blob chunks fits, so it is copied once. */
+const FIRST_BUFFER_BYTES = 1025 * 1024;
 /** Smaller payloads are joined with their head into one write. */
 const JOIN_BYTES = 16 * 1024;
+
+const ENDED: ReadonlySet<string> = new Set(['closed', 'aborted', 'reset']);
 
 /** What is used of a libp2p stream; the data of a message is one byte array, or a list of them. */
 export interface FrameStream {
   readonly readableEnded: boolean;
+  readonly readBufferLength: number;
   readonly status: string;
   addEventListener(type: 'message', listener: (event: { data: Bytes | Iterable<Bytes> }) => void): void;
   addEventListener(type: 'end' | 'close', listener: (event: { error?: Error }) => void): void;
@@ -87,10 +90,15 @@ export function readFrame(stream: FrameStream, head: number, limit: number, sign
     const onMessage = (event: { data: Bytes | Iterable<Bytes> }): void => {
       const fault = assembly.push(event.data);
       if (fault !== undefined) finish(fault);
+      else if (stream.readableEnded || stream.status === 'closed') onEnd();
     };
-    const onEnd = (): void => finish(assembly.fault());
+    // What the negotiation read too far is pushed back, and comes after the end was told, which is told only once.
+    const onEnd = (): void => {
+      if (stream.readBufferLength === 0) finish(assembly.fault());
+    };
     const onClose = (event: { error?: Error }): void => {
-      finish(event.error === undefined ? assembly.fault() : new RequestError('Disconnected', event.error.message));
+      if (event.error === undefined) onEnd();
+      else finish(new RequestError('Disconnected', event.error.message));
     };
     const onAbort = (): void => finish(new RequestError('Timeout', 'reading'));
     if (signal.aborted) return onAbort();
@@ -98,7 +106,7 @@ export function readFrame(stream: FrameStream, head: number, limit: number, sign
     stream.addEventListener('end', onEnd);
     stream.addEventListener('close', onClose);
     stream.addEventListener('message', onMessage);
-    if (stream.readableEnded || stream.status === 'aborted' || stream.status === 'reset') onEnd();
+    if (stream.readableEnded || ENDED.has(stream.status)) onEnd();
   });
 }
 

@@ -111,7 +111,8 @@ const TOPIC_SCORE = {
   meshMessageDeliveriesActivation: 5_000,
   meshFailurePenaltyWeight: 0,
   meshFailurePenaltyDecay: 0.5,
-  invalidMessageDeliveriesWeight: -20,
+  // The square of the count: below the graylist until the sixth, when the node's own score has banned the peer.
+  invalidMessageDeliveriesWeight: -2,
   invalidMessageDeliveriesDecay: 0.95,
 };
 

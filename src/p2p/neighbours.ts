@@ -1,7 +1,7 @@
 /**
  * # Neighbours: connections come and go, peers of this chain stay.
  *
- * Always true: a peer is told of as ready only when it speaks this chain's protocols, and once; two connections to one
+ * Always true: a peer is told of as ready only when it speaks this chain's protocols and gossip reaches it, and once; two connections to one
  * peer are reduced to the one that both sides choose; a peer whose gossip stream died is repaired or hung up, never
  * kept silent (gossipsub opens no new stream while a connection is left).
  */
@@ -16,6 +16,9 @@ import type { Names } from './wire.ts';
 const SETTLE_MS = 250;
 /** A connection that has not shown its protocols by then, or a peer not on our topics, is hung up. */
 const PATIENCE_MS = 15_000;
+/** A new peer is told of when gossip reaches it, or after this long all the same. */
+const GREET_MS = 2_000;
+const GREET_STEP_MS = 10;
 /** A gossip stream is opened right after the handshake; missing for longer, it is asked for again. */
 const REPAIR_MS = 2_000;
 /** The library still reads what it knows of a peer while it says goodbye to it. */
@@ -138,7 +141,7 @@ export class Neighbours {
       this.strangers.delete(peer);
       this.hangUp(peer);
     }
-    const subscribed = new Set(this.node.services.pubsub.getSubscribers(this.names.topic('blocks')).map(String));
+    const subscribed = this.subscribers();
     for (const [peer, ready] of this.ready) {
       const connection = this.connection(peer);
       if (connection === undefined) continue;
@@ -174,12 +177,25 @@ export class Neighbours {
     }
     const reach = this.reachOf(connection, claims.listen);
     if (reach !== undefined) this.host.met(peer, reach.address);
-    if (this.ready.has(peer) || connection.status !== 'open') return;
-    this.strangers.delete(peer);
-    const now = this.host.now();
     const agent = claims.agent.replace(/[^ -~]/g, '').slice(0, MAX_AGENT_CHARS);
-    this.ready.set(peer, { agent, reach, repairAt: now + REPAIR_MS, heardAt: now });
+    this.greet(peer, { agent, reach }, this.host.now() + GREET_MS);
+  }
+
+  /** Waits for gossip: what is published the moment a peer is told of must reach it. */
+  private greet(peer: string, known: Pick<Ready, 'agent' | 'reach'>, deadline: number): void {
+    if (this.ready.has(peer) || this.connection(peer) === undefined) return;
+    const now = this.host.now();
+    if (now < deadline && !(this.gossips(peer) && this.subscribers().has(peer))) {
+      this.later(GREET_STEP_MS, () => this.greet(peer, known, deadline));
+      return;
+    }
+    this.strangers.delete(peer);
+    this.ready.set(peer, { ...known, repairAt: now + REPAIR_MS, heardAt: now });
     this.host.ready(peer);
+  }
+
+  private subscribers(): Set<string> {
+    return new Set(this.node.services.pubsub.getSubscribers(this.names.topic('blocks')).map(String));
   }
 
   /** An address of the peer: the one that we dialled, or the first of its own that is as reachable as its socket. */

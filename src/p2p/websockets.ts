@@ -23,18 +23,38 @@ export function boundedWebSockets(): Transport {
     const createListener = transport.createListener.bind(transport);
     transport.createListener = (options) => {
       const listener = createListener(options);
-      boundFrames(listener);
+      harden(listener);
       return listener;
     };
     return transport;
   };
 }
 
-/** Sets the bound on the `ws` server inside the listener; a Bug if a new version keeps it elsewhere. */
-function boundFrames(listener: object): void {
+/** What of the `ws` server inside the listener is used; a Bug if a new version keeps it elsewhere. */
+function harden(listener: object): void {
   const server: unknown = 'wsServer' in listener ? listener.wsServer : undefined;
-  assert(typeof server === 'object' && server !== null && 'options' in server, 'the listener has a ws server');
-  const { options } = server;
-  assert(typeof options === 'object' && options !== null && 'maxPayload' in options, 'ws bounds its frames');
-  options.maxPayload = MAX_FRAME_BYTES;
+  assert(isServer(server), 'the listener has a ws server that bounds its frames');
+  server.options.maxPayload = MAX_FRAME_BYTES;
+  const upgrade = server.handleUpgrade.bind(server);
+  server.handleUpgrade = (request, socket, head, accepted) => {
+    upgrade(request, socket, head, (websocket, ...rest) => {
+      // `ws` closes the connection after the error; that is all there is to do.
+      websocket.on('error', () => {});
+      accepted(websocket, ...rest);
+    });
+  };
+}
+
+interface Server {
+  options: { maxPayload: number };
+  handleUpgrade(request: unknown, socket: unknown, head: unknown, accepted: Accepted): void;
+}
+
+type Accepted = (websocket: { on(event: 'error', listener: () => void): void }, ...rest: unknown[]) => void;
+
+function isServer(value: unknown): value is Server {
+  if (typeof value !== 'object' || value === null || !('options' in value) || !('handleUpgrade' in value)) return false;
+  const { options, handleUpgrade } = value;
+  const bounded = typeof options === 'object' && options !== null && 'maxPayload' in options;
+  return bounded && typeof handleUpgrade === 'function';
 }

@@ -25,12 +25,12 @@ export interface RequestLimits {
 }
 
 /**
- * A trained state is 20.7 MB, 79 chunks: a burst of 320 answers four states at once, 128 a second are 33 MB/s.
+ * A trained state is 20.7 MB, 20 answers of 1 MiB: a burst of 120 is five states at once, 40 a second are 42 MB/s.
  * Sync answers hold up to 64 bodies. Transactions travel by gossip; the protocol fetches what a block lacks.
  */
 export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
   sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },
-  blobs: { maxRequest: 64, maxResponse: 512 * KIB, perSecond: 128, burst: 320 },
+  blobs: { maxRequest: 64, maxResponse: MIB + KIB, perSecond: 40, burst: 120 },
   transactions: { maxRequest: 256 * KIB, maxResponse: 4 * MIB, perSecond: 50, burst: 200 },
   peers: { maxRequest: 0, maxResponse: 4 * KIB, perSecond: 1, burst: 4 },
 };
