@@ -26,7 +26,9 @@ import { stateRoot } from '../../../src/compute/canonical/state-root.ts';
 import { Bench, canonical } from './bench.ts';
 import type { VectorCase } from './sources.ts';
 
-type Outputs = Record<string, ArrayLike<number> | string>;
+/** Words of f32 values as a Uint32Array, integers as a plain array, a digest as hex. */
+type Output = Uint32Array | readonly number[] | string;
+type Outputs = Record<string, Output>;
 type Handler = (run: CaseRun) => Outputs;
 
 /** One case's fields, typed, and the bench that it runs on. */
@@ -231,16 +233,16 @@ const random: Record<string, Handler> = {
     const [c, key, y] = [run.words('counter'), run.key(), run.room(4)];
     const [c0, c1, c2, c3] = Array.from(c) as [number, number, number, number];
     run.kernels.philox(y, c0, c1, c2, c3, key[0], key[1]);
-    return { y: run.read(y, 4) };
+    return { y: Array.from(run.kernels.u32.subarray(y / 4, y / 4 + 4)) };
   },
   uniform16: (run) => {
     const n = Number(run.source.in.n);
     const u = run.room(n);
     run.kernels.uniform16(u, n, run.key()[0], run.key()[1], Number(run.source.in.node), Number(run.source.in.tag));
-    return { h: run.kernels.f32.slice(u / 4, u / 4 + n).map((value) => value / UNIT) };
+    return { h: Array.from(run.kernels.f32.subarray(u / 4, u / 4 + n), (value) => value / UNIT) };
   },
   recordIndices: (run) => ({
-    index: recordIndices(Number(run.source.in.records), Number(run.source.in.count), run.key()),
+    index: Array.from(recordIndices(Number(run.source.in.records), Number(run.source.in.count), run.key())),
   }),
 };
 
@@ -336,10 +338,12 @@ export function differences(kernels: Kernels, source: VectorCase, all: readonly 
   return Object.keys(source.out).filter((name) => !same(got[name], source.out[name]));
 }
 
-function same(got: ArrayLike<number> | string | undefined, wanted: unknown): boolean {
+function same(got: Output | undefined, wanted: unknown): boolean {
   if (got === undefined) return false;
   if (typeof got === 'string') return got === wanted;
   const words = typeof wanted === 'string' ? parseWords(wanted) : Uint32Array.from(wanted as number[]);
   if (got.length !== words.length) return false;
-  return words.every((word, i) => canonical(word) === canonical(got[i] as number));
+  // Any NaN equals any NaN; an integer equals itself alone.
+  const meaning = got instanceof Uint32Array ? canonical : (word: number) => word >>> 0;
+  return words.every((word, i) => meaning(word) === meaning(got[i] as number));
 }
