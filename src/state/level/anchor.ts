@@ -19,6 +19,8 @@ export interface Anchor {
   readonly settled: BlockRef;
   /** Sequence number of the last batch known to be on disk. */
   readonly batch: number;
+  /** Whether the database was closed after that batch and not opened since. */
+  readonly closed: boolean;
 }
 
 /** Writes the anchor so that a crash leaves the old one or the new one. */
@@ -29,6 +31,7 @@ export async function writeAnchor(path: string, anchor: Anchor): Promise<void> {
     number: anchor.settled.number,
     hash: toHex(anchor.settled.hash),
     batch: anchor.batch,
+    closed: anchor.closed,
   });
   const beside = `${path}.new`;
   try {
@@ -67,9 +70,10 @@ function parse(line: string): Anchor {
     throw damaged(error);
   }
   if (typeof fields !== 'object' || fields === null) throw damaged();
-  const { schema, genesis, number, hash, batch } = fields as Record<string, unknown>;
+  const { schema, genesis, number, hash, batch, closed } = fields as Record<string, unknown>;
   if (!isHeight(schema) || !isHeight(number) || !isHeight(batch) || !isHash(genesis) || !isHash(hash)) throw damaged();
-  return { schema, genesis: fromHex(genesis), settled: { number, hash: fromHex(hash) }, batch };
+  if (typeof closed !== 'boolean') throw damaged();
+  return { schema, genesis: fromHex(genesis), settled: { number, hash: fromHex(hash) }, batch, closed };
 }
 
 function isHeight(value: unknown): value is number {

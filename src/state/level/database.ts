@@ -17,6 +17,7 @@ const CHECKSUM_BYTES = 4;
 /** Log and memory table; two of each exist at most. The journal reaches four times as far back. */
 export const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 const PAGE = 1000;
+const LOCKED = /LEVEL_LOCKED|\block\b/i;
 
 export interface DatabaseOptions {
   readonly create: boolean;
@@ -49,6 +50,18 @@ export class Database implements RecordSource {
       throw openError(error);
     }
     return new Database(level);
+  }
+
+  /** Throws StoreError `DatabaseLocked` if another process, or this one, has an existing database open. */
+  static async ensureFree(path: string): Promise<void> {
+    // LevelDB takes its lock and then, without reading anything, refuses a database that exists.
+    const probe: View = new Level(path, { createIfMissing: false, errorIfExists: true });
+    try {
+      await probe.open();
+      await probe.close();
+    } catch (error) {
+      if (LOCKED.test(reason(error))) throw openError(error);
+    }
   }
 
   get(key: string): Bytes | undefined {
@@ -145,7 +158,7 @@ function opened(key: string, record: Bytes): Bytes {
 
 function openError(error: unknown): StoreError {
   const text = reason(error);
-  if (/LEVEL_LOCKED|lock/i.test(text)) return new StoreError('DatabaseLocked', text, error);
+  if (LOCKED.test(text)) return new StoreError('DatabaseLocked', text, error);
   if (/corrupt|missing files|does not exist|invalid argument|no such file/i.test(text)) {
     return new StoreError('CorruptDatabase', text, error);
   }

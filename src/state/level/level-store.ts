@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, type Loaded, loaded, readHead } from '../chain/load.ts';
-import { COUNTED, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
+import { COUNTED, countsOf, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue } from '../chain/write-queue.ts';
 import { StoreError } from '../errors.ts';
@@ -20,12 +20,15 @@ import type { DurableStore } from '../store.ts';
 import { type Anchor, readAnchor, writeAnchor } from './anchor.ts';
 import { Database, diskError } from './database.ts';
 import { Journal } from './journal.ts';
+import { checkTables, tableBytes } from './tables.ts';
 
 const ANCHOR_FILE = 'anchor';
 const DATABASE_FOLDER = 'db';
 const CACHE_BYTES = 32 * 1024 * 1024;
 /** A store of up to this many blocks is read whole at every start: about 0.5 s. */
 const VERIFIED_AT_START = 20_000;
+/** Tables of together up to this many bytes are checked at every start: about 0.2 s. */
+const CHECKED_AT_START = 64 * 1024 * 1024;
 
 export interface LevelStoreOptions {
   /** The chain's own folder, `<base>/chains/<id>`; made if it is missing. */
@@ -66,6 +69,10 @@ export class LevelStore extends Chain implements DurableStore {
     const exists = await holdsFiles(databasePath);
     if (anchor !== undefined) checkAnchor(anchor, genesis, exists);
     if (anchor === undefined && !exists) await create(genesis, databasePath, cacheBytes);
+    await Database.ensureFree(databasePath);
+    // After a stop that was not clean, or where it takes no time, LevelDB's own checksums come first.
+    if (anchor?.closed !== true || (await tableBytes(databasePath)) <= CHECKED_AT_START)
+      await checkTables(databasePath);
     const database = await Database.open(databasePath, { create: false, cacheBytes });
     try {
       return await load(genesis, pruning, database, anchorPath, anchor);
@@ -98,7 +105,13 @@ export class LevelStore extends Chain implements DurableStore {
       } finally {
         await this.files.database.close();
       }
+      if (this.failure === undefined) await writeAnchor(this.files.anchorPath, this.anchorNow(true));
     });
+  }
+
+  private anchorNow(closed: boolean): Anchor {
+    const { genesis, settled } = this;
+    return { schema: SCHEMA, genesis: genesis.hash, settled, batch: this.files.journal.batch, closed };
   }
 
   private inTurn(work: () => Promise<void>): Promise<void> {
@@ -112,13 +125,13 @@ export class LevelStore extends Chain implements DurableStore {
     const { database, journal, anchorPath } = this.files;
     const idle = this.queue.bytes === 0 && (!sync || this.anchored === journal.batch);
     if (idle) return;
-    const { settled, genesis } = this;
     try {
       const writes = journal.number(this.takeBatch());
+      const anchor = this.anchorNow(false);
       journal.wrote(await database.write(writes, sync));
       this.queue.landed();
       if (!sync) return;
-      await writeAnchor(anchorPath, { schema: SCHEMA, genesis: genesis.hash, settled, batch: journal.batch });
+      await writeAnchor(anchorPath, anchor);
       this.anchored = journal.batch;
     } catch (error) {
       this.failure = error;
@@ -149,30 +162,29 @@ async function load(
   pruning: Pruning,
   database: Database,
   anchorPath: string,
-  anchor: Anchor | undefined,
+  found: Anchor | undefined,
 ): Promise<LevelStore> {
-  const journal = await Journal.load(database, anchor?.batch ?? 1);
-  // A first start leaves a database with its first batch, and no anchor until the next sync.
-  if (anchor === undefined && journal.batch !== 1)
+  const journal = await Journal.load(database, found?.batch ?? 1);
+  // A first start that was cut off leaves a database with its first, synced batch and no anchor yet.
+  if (found === undefined && journal.batch !== 1) {
     throw new StoreError('CorruptDatabase', 'the anchor file is missing');
+  }
   const head = readHead(database);
   if (!equal(head.genesis, genesis.hash)) throw wrongGenesis(head.genesis, genesis.hash);
-  if (head.settled.number < (anchor?.settled.number ?? 0)) {
-    throw new StoreError('CorruptDatabase', `settled block ${anchor?.settled.number} is gone`);
+  const anchor = found ?? { schema: SCHEMA, genesis: genesis.hash, settled: head.settled, batch: 1, closed: true };
+  if (head.settled.number < anchor.settled.number) {
+    throw new StoreError('CorruptDatabase', `settled block ${anchor.settled.number} is gone`);
   }
-  if (head.counts.reduce((sum, count) => sum + count, 0) / head.counts.length <= VERIFIED_AT_START) {
-    await verifyDatabase(database, false);
-  }
+  if (countsOf(head.counts).block <= VERIFIED_AT_START) await verifyDatabase(database, false);
   const queue = new WriteQueue(database);
   const parts = loaded(head, await readOrdered(database, head.settled.number), queue);
-  const store = LevelStore.assemble(parts, pruning, queue, {
-    database,
-    journal,
-    anchorPath,
-    anchored: anchor?.batch ?? 0,
-  });
-  checkSettled(store, anchor);
-  if (anchor === undefined) await store.flush(true);
+  const files = { database, journal, anchorPath, anchored: anchor.batch };
+  const store = LevelStore.assemble(parts, pruning, queue, files);
+  const { number, hash } = anchor.settled;
+  if (!equal(store.canonical(number) ?? new Uint8Array(0), hash)) {
+    throw new StoreError('CorruptDatabase', `height ${number} is not the settled block ${toHex(hash)}`);
+  }
+  if (anchor.closed) await writeAnchor(anchorPath, { ...anchor, closed: false });
   return store;
 }
 
@@ -181,13 +193,6 @@ function checkAnchor(anchor: Anchor, genesis: Genesis, exists: boolean): void {
     throw new StoreError('NewerSchema', `schema ${anchor.schema}, this program knows ${SCHEMA}`);
   if (!equal(anchor.genesis, genesis.hash)) throw wrongGenesis(anchor.genesis, genesis.hash);
   if (!exists) throw new StoreError('CorruptDatabase', 'the database is missing, its anchor is there');
-}
-
-function checkSettled(store: LevelStore, anchor: Anchor | undefined): void {
-  if (anchor === undefined) return;
-  const { number, hash } = anchor.settled;
-  if (equal(store.canonical(number) ?? new Uint8Array(0), hash)) return;
-  throw new StoreError('CorruptDatabase', `height ${number} is not the settled block ${toHex(hash)}`);
 }
 
 async function readOrdered(database: Database, settled: number): Promise<Loaded> {
