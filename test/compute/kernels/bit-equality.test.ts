@@ -293,6 +293,20 @@ describe('the WASM module and plain JavaScript leave the same bits:', () => {
   });
 });
 
+test('the functions agree along the whole line of f32, every 65,521st pattern', () => {
+  // 65,521 is a prime below 2^16, so that low and high bits both vary.
+  const patterns = Uint32Array.from({ length: 65_552 }, (_, i) => i * 65_521);
+  for (const op of Object.values(UNARY) as UnaryOp[]) {
+    const [reference, wasm] = executors.map((kernels) => {
+      const bench = new Bench(kernels);
+      const [x, y] = [bench.words(patterns), bench.room(patterns.length)];
+      kernels.unary(op, y, x, patterns.length);
+      return bench.read(y, patterns.length);
+    });
+    assert.deepEqual(wasm, reference, `operator ${op}`);
+  }
+});
+
 test('a line with a non-finite value has scale NaN, level 0 and NaN outputs', () => {
   for (const kernels of executors) {
     const bench = new Bench(kernels);
