@@ -6,10 +6,11 @@
  * bans.ts), and who floods evicts the cheapest, himself first. The pool decides nothing about blocks: the builder
  * tries what `ready` yields and says what failed.
  */
-import { type Bytes, concat, littleEndian, toHex } from '../base/bytes.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
 import { blake2_256 } from '../crypto/hash.ts';
-import { decodeExtrinsic, ExtrinsicError } from '../primitives/extrinsic.ts';
-import type { TransactionValidityError } from '../runtime/errors.ts';
+import { decodeExtrinsic } from '../primitives/extrinsic.ts';
+import type { Validity } from '../runtime/runtime.ts';
+import { nonceTag } from '../runtime/validity.ts';
 import { Bans, type Millis } from './bans.ts';
 import {
   type AuthorError,
@@ -27,26 +28,9 @@ export const REVALIDATED_PER_HEAD = 128;
 /** Extrinsics of one gossip message. */
 const GOSSIP_BATCH = 256;
 
-/** What the runtime says of an extrinsic that may wait. */
-export interface ValidTransaction {
-  readonly priority: bigint;
-  readonly requires: readonly Bytes[];
-  readonly provides: readonly Bytes[];
-  /** In blocks, from the best one on. */
-  readonly longevity: bigint;
-  readonly propagate: boolean;
-}
-
-export type Validity =
-  | { readonly ok: true; readonly valid: ValidTransaction }
-  | { readonly ok: false; readonly error: TransactionValidityError };
-
-/** Where an extrinsic comes from: this node, a peer, or a block that left the best chain. */
-export type Source = 'local' | 'external' | 'inBlock';
-
 export interface PoolWorld {
   /** Judges an extrinsic on the state of the best block. */
-  validate(source: Source, extrinsic: Bytes): Validity;
+  validate(extrinsic: Bytes): Validity;
   bestNumber(): number;
 }
 
@@ -177,7 +161,7 @@ export class Pool {
     if (watch !== undefined && this.watches.isFull) return { error: authorError('Other', 'too many watches') };
     const hash = blake2_256(extrinsic);
     const key = toHex(hash);
-    const checked = this.check(now, key, extrinsic, 'local');
+    const checked = this.check(now, key, extrinsic, false);
     if ('error' in checked) return { error: checked.error };
     if (watch !== undefined) this.watches.open(watch, key);
     const error = this.place(checked.entry);
@@ -193,7 +177,7 @@ export class Pool {
       this.out.push({ type: 'report', peer, fault: 'TooMany' });
       return;
     }
-    const checked = this.check(now, key, extrinsic, 'external');
+    const checked = this.check(now, key, extrinsic, false);
     if ('entry' in checked) {
       this.place(checked.entry);
       return;
@@ -210,23 +194,23 @@ export class Pool {
     now: Millis,
     key: string,
     bytes: Bytes,
-    source: Source,
+    returning: boolean,
   ): { readonly entry: Entry } | { readonly error: AuthorError; readonly never: boolean } {
     const refuse = (error: AuthorError, never = false) => ({ error, never });
     if (this.graph.get(key) !== undefined) return refuse(authorError('AlreadyImported', key));
-    if (source !== 'inBlock' && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
-    const sender = senderOf(bytes);
-    if (sender === 'malformed') return refuse(authorError('BadFormat'));
-    const validity = this.world.validate(source, bytes);
-    if (!validity.ok) return refuse(validityError(validity.error), isNeverValid(validity.error));
-    const { valid } = validity;
+    if (!returning && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
+    const valid = this.world.validate(bytes);
+    if (!valid.ok) {
+      if (valid.malformed) return refuse(authorError('BadFormat'));
+      return refuse(validityError(valid.error), isNeverValid(valid.error));
+    }
     if (valid.provides.length === 0) return refuse(authorError('NoTagsProvided'));
     return {
       entry: {
         key,
         hash: blake2_256(bytes),
         bytes,
-        sender,
+        sender: senderOf(bytes),
         priority: valid.priority,
         requires: valid.requires.map((tag) => toHex(tag)),
         provides: valid.provides.map((tag) => toHex(tag)),
@@ -299,7 +283,7 @@ export class Pool {
   private comeBack(now: Millis, extrinsic: Bytes, included: ReadonlySet<string>): void {
     const key = toHex(blake2_256(extrinsic));
     if (included.has(key) || this.graph.get(key) !== undefined) return;
-    const checked = this.check(now, key, extrinsic, 'inBlock');
+    const checked = this.check(now, key, extrinsic, true);
     // An inherent, or what the new branch made invalid: only who watches it wants to know.
     const error = 'error' in checked ? checked.error : this.place(checked.entry);
     if (error !== undefined) this.tell(key, { type: error.name === 'InvalidTransaction' ? 'invalid' : 'dropped' });
@@ -318,13 +302,13 @@ export class Pool {
   private revalidate(now: Millis, key: string, suspected: boolean): void {
     const entry = this.graph.get(key);
     if (entry === undefined) return;
-    const validity = this.world.validate('inBlock', entry.bytes);
+    const validity = this.world.validate(entry.bytes);
     if (!validity.ok) {
       const { error } = validity;
       if (error.value.type !== 'Future' || !suspected) this.discard(now, key);
       return;
     }
-    const requires = validity.valid.requires.map((tag) => toHex(tag));
+    const requires = validity.requires.map((tag) => toHex(tag));
     if (!this.graph.isReady(key) || requires.every((tag) => entry.requires.includes(tag) && this.graph.provides(tag))) {
       return;
     }
@@ -371,20 +355,10 @@ export class Pool {
   }
 }
 
-/** What a signed extrinsic provides: (account, nonce u32). */
-export function nonceTag(account: Bytes, nonce: number): Bytes {
-  return concat(account, littleEndian(BigInt(nonce), 4));
-}
-
 /** Hex of the signer, undefined for a bare extrinsic. */
-function senderOf(extrinsic: Bytes): string | undefined | 'malformed' {
-  try {
-    const address = decodeExtrinsic(extrinsic).signed?.address;
-    return address?.type === 'Id' ? toHex(address.value) : undefined;
-  } catch (error) {
-    if (error instanceof ExtrinsicError) return 'malformed';
-    throw error;
-  }
+function senderOf(extrinsic: Bytes): string | undefined {
+  const address = decodeExtrinsic(extrinsic).signed?.address;
+  return address?.type === 'Id' ? toHex(address.value) : undefined;
 }
 
 /** What an extrinsic of a block provides as far as its bytes say: a signed one its nonce, a bare one nothing. */

@@ -2,18 +2,12 @@
 import { type Bytes, concat, equal, toHex, utf8 } from '../../src/base/bytes.ts';
 import { compact, compactU32, bytes as lengthPrefixed } from '../../src/codec/index.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
-import {
-  nonceTag,
-  Pool,
-  type PoolBlock,
-  type PoolEffect,
-  type PoolWorld,
-  type Source,
-  type Validity,
-} from '../../src/pool/pool.ts';
+import { Pool, type PoolBlock, type PoolEffect, type PoolWorld } from '../../src/pool/pool.ts';
 import { MultiAddress, MultiSignature } from '../../src/primitives/account.ts';
-import { decodeExtrinsic } from '../../src/primitives/extrinsic.ts';
+import { decodeExtrinsic, type Extrinsic } from '../../src/primitives/extrinsic.ts';
 import type { InvalidName } from '../../src/runtime/errors.ts';
+import type { Validity } from '../../src/runtime/runtime.ts';
+import { nonceTag } from '../../src/runtime/validity.ts';
 
 export const account = (name: string): Bytes => blake2_256(utf8(name));
 
@@ -60,26 +54,29 @@ export class World implements PoolWorld {
     return this.number;
   }
 
-  validate(_source: Source, extrinsic: Bytes): Validity {
+  validate(extrinsic: Bytes): Validity {
     this.validations++;
-    const invalid = (reason: InvalidName): Validity => ({
+    const invalid = (reason: InvalidName): Extract<Validity, { ok: false }> => ({
       ok: false,
+      malformed: false,
       error: { type: 'Invalid', value: { type: reason } },
     });
     const reason = this.refused.get(toHex(extrinsic));
     if (reason !== undefined) return invalid(reason);
-    const { signed: by, call } = decodeExtrinsic(extrinsic);
+    const decoded = tryDecode(extrinsic);
+    if (decoded === undefined) return { ...invalid('Call'), malformed: true };
+    const { signed: by, call } = decoded;
     if (by === undefined) {
       const tag = call.subarray(0, 8);
       if (this.usedTags.has(toHex(tag))) return invalid('Stale');
-      return { ok: true, valid: { ...this.valid(1n), provides: [tag], requires: [] } };
+      return { ok: true, ...this.valid(1n), provides: [tag], requires: [] };
     }
     const who = by.address.value as Bytes;
     const next = this.nonces.get(toHex(who)) ?? 0;
     const { nonce, tip } = by.extra;
     if (nonce < next) return invalid('Stale');
     const requires = nonce > next ? [nonceTag(who, nonce - 1)] : [];
-    return { ok: true, valid: { ...this.valid(tip), requires, provides: [nonceTag(who, nonce)] } };
+    return { ok: true, ...this.valid(tip), requires, provides: [nonceTag(who, nonce)] };
   }
 
   /** Makes these extrinsics the next block and tells the pool. */
@@ -112,6 +109,14 @@ export class World implements PoolWorld {
 
   private valid(priority: bigint) {
     return { priority, longevity: this.longevity, propagate: true };
+  }
+}
+
+function tryDecode(extrinsic: Bytes): Extrinsic | undefined {
+  try {
+    return decodeExtrinsic(extrinsic);
+  } catch {
+    return undefined;
   }
 }
 

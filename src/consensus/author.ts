@@ -1,0 +1,195 @@
+/**
+ * # Author: templates for miners, and complete blocks of what they find.
+ *
+ * Always true: a template does not depend on who mines it; a block leaves here only with a ticket that reached the
+ * template's difficulty, checked as every importer will check it: no timer seals a block, ever. At most MAX_TEMPLATES
+ * templates are kept, and none is built while nobody mines.
+ */
+import { assert, must } from '../base/assert.ts';
+import { type Bytes, equal } from '../base/bytes.ts';
+import { Header, headerHash } from '../primitives/header.ts';
+import { type PowPreRuntime, type PowSeal, preHash, withPreRuntime, withSeal } from '../primitives/pow.ts';
+import type { BlockBuilder } from '../runtime/runtime.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import type { BlockError } from './block-error.ts';
+import { childDifficulty, type Millis } from './difficulty.ts';
+import type { ReceivedBlock } from './import.ts';
+import { parentBlock } from './meta.ts';
+import type { ConsensusRules } from './rules.ts';
+import { checkSeal } from './seal.ts';
+
+/** 16 s of refreshes: a miner that is slower than that works on a block that has probably been found. */
+export const MAX_TEMPLATES = 16;
+export const REFRESH_MS = 1_000;
+/** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
+const MAX_MISFITS = 32;
+
+/** What miners work on. */
+export interface Template {
+  /** Rises by one with each template of this process. */
+  readonly id: number;
+  readonly parent: BlockRef;
+  /** Without `pow_` items: the miner appends his PreRuntime and computes the preHash. */
+  readonly header: Header;
+  readonly difficulty: bigint;
+  readonly timestamp: Millis;
+  readonly extrinsics: readonly Bytes[];
+}
+
+/** What a miner found. */
+export interface Submission {
+  readonly templateId: number;
+  readonly preRuntime: PowPreRuntime;
+  readonly seal: PowSeal;
+  readonly opening: Bytes;
+}
+
+export const SUBMIT_FAULTS = {
+  StaleTemplate: ['the chain has moved on: `best` is the block to build on', 'take the newest template'],
+  UnknownTemplate: ['no template of this number is kept', 'take the newest template'],
+  BadTicket: ['the ticket is refused: `error` says by which check', 'see error'],
+} as const satisfies Record<string, readonly [sentence: string, remedy: string]>;
+
+export type SubmitError =
+  | { readonly code: 'StaleTemplate'; readonly best: BlockRef }
+  | { readonly code: 'UnknownTemplate'; readonly best: BlockRef }
+  | { readonly code: 'BadTicket'; readonly error: BlockError };
+
+export interface AuthorParts {
+  readonly rules: ConsensusRules;
+  readonly store: ChainStore;
+  /** What may go into a block, best first. */
+  ready(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }>;
+}
+
+export type AuthorInput =
+  /** How many miners listen; without any no template is built. */
+  | { readonly type: 'miners'; readonly count: number }
+  | { readonly type: 'head' }
+  | { readonly type: 'tick' }
+  | { readonly type: 'submit'; readonly request: number; readonly submission: Submission };
+
+export type AuthorEffect =
+  /** The newest template, for all miners; `replaces` is true when its parent is another block than before. */
+  | { readonly type: 'template'; readonly template: Template; readonly replaces: boolean }
+  | {
+      readonly type: 'answer';
+      readonly request: number;
+      readonly outcome: { readonly hash: Bytes; readonly number: number } | { readonly error: SubmitError };
+    }
+  /** A complete block: to be imported like any other. */
+  | { readonly type: 'block'; readonly block: ReceivedBlock }
+  /** Extrinsics that turned out invalid on the best block: for the pool to look at again. */
+  | { readonly type: 'invalid'; readonly hashes: readonly Bytes[] };
+
+export class Author {
+  private readonly parts: AuthorParts;
+  private readonly templates = new Map<number, Template>();
+  private newest: Template | undefined;
+  private miners = 0;
+  private nextId = 1;
+  private refreshAt: Millis = 0;
+  private out: AuthorEffect[] = [];
+
+  constructor(parts: AuthorParts) {
+    this.parts = parts;
+  }
+
+  /** The template that miners should work on now; undefined while there are no miners. */
+  template(): Template | undefined {
+    return this.newest;
+  }
+
+  wakeAt(): Millis | undefined {
+    return this.miners > 0 ? this.refreshAt : undefined;
+  }
+
+  step(now: Millis, input: AuthorInput): readonly AuthorEffect[] {
+    this.out = [];
+    if (input.type === 'miners') this.miners = input.count;
+    if (input.type === 'submit') this.submit(input.request, input.submission);
+    else if (this.miners === 0) this.newest = undefined;
+    else if (input.type === 'head' || now >= this.refreshAt || this.newest === undefined) this.refresh(now);
+    return this.out;
+  }
+
+  private refresh(now: Millis): void {
+    const { template, invalid } = this.build(now);
+    this.refreshAt = now + REFRESH_MS;
+    const replaces = this.newest === undefined || !equal(this.newest.parent.hash, template.parent.hash);
+    this.newest = template;
+    this.templates.set(template.id, template);
+    const [oldest] = this.templates.keys();
+    if (this.templates.size > MAX_TEMPLATES && oldest !== undefined) this.templates.delete(oldest);
+    this.out.push({ type: 'template', template, replaces });
+    if (invalid.length > 0) this.out.push({ type: 'invalid', hashes: invalid });
+  }
+
+  private build(now: Millis): { readonly template: Template; readonly invalid: readonly Bytes[] } {
+    const { rules, store } = this.parts;
+    const parent = parentBlock(store, store.best.hash);
+    const timestamp = Math.max(now, parent.timestamp + 1);
+    const view = must(store.view(parent.hash), 'the best block has its state');
+    const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
+    const invalid = this.fill(builder);
+    const { header, extrinsics } = builder.finish();
+    assert(header.number === parent.number + 1, 'a template continues the best block');
+    const template: Template = {
+      id: this.nextId++,
+      parent: { hash: parent.hash, number: parent.number },
+      header,
+      difficulty: childDifficulty(rules.difficulty, parent, timestamp).difficulty,
+      timestamp,
+      extrinsics,
+    };
+    return { template, invalid };
+  }
+
+  /** Adds what is ready until the block is full; returns what the chain refuses. */
+  private fill(builder: BlockBuilder): Bytes[] {
+    const invalid: Bytes[] = [];
+    let misfits = 0;
+    for (const { hash, bytes } of this.parts.ready()) {
+      const result = builder.apply(bytes);
+      if (result.applied) continue;
+      if (result.kind === 'invalid') invalid.push(hash);
+      else if (result.kind === 'exhausted' && ++misfits >= MAX_MISFITS) break;
+    }
+    return invalid;
+  }
+
+  private submit(request: number, submission: Submission): void {
+    const built = this.complete(submission);
+    if ('error' in built) {
+      this.out.push({ type: 'answer', request, outcome: { error: built.error } });
+      return;
+    }
+    const { block, hash, number } = built;
+    this.out.push({ type: 'answer', request, outcome: { hash, number } }, { type: 'block', block });
+  }
+
+  private complete(
+    submission: Submission,
+  ):
+    | { readonly block: ReceivedBlock; readonly hash: Bytes; readonly number: number }
+    | { readonly error: SubmitError } {
+    const { rules, store } = this.parts;
+    const { best } = store;
+    const template = this.templates.get(submission.templateId);
+    if (template === undefined) return { error: { code: 'UnknownTemplate', best } };
+    if (!equal(template.parent.hash, best.hash)) return { error: { code: 'StaleTemplate', best } };
+    const { preRuntime, seal, opening } = submission;
+    const unsealed = withPreRuntime(template.header, preRuntime);
+    const view = must(store.view(template.parent.hash), 'the best block has its state');
+    const sealed = { preRuntime, seal, preHash: preHash(unsealed) };
+    const checked = checkSeal(rules, view, sealed, opening, template.difficulty);
+    if (!checked.ok) return { error: { code: 'BadTicket', error: checked.error } };
+    const header = withSeal(unsealed, seal);
+    const bytes = Header.enc(header);
+    return {
+      block: { header: bytes, opening, extrinsics: template.extrinsics, origin: { type: 'own' } },
+      hash: headerHash(header),
+      number: header.number,
+    };
+  }
+}

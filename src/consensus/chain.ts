@@ -1,0 +1,363 @@
+/**
+ * # Chain: the machine that decides which blocks are the chain.
+ *
+ * Always true: the best block is the one that choice.ts prefers among all imported descendants of the last finalized
+ * one; every block given to it is answered exactly once, by `imported` or `refused`; it executes at most one block a
+ * step, so that whoever drives it can do other things between two blocks. This is the one place that executes blocks
+ * and writes them. All that it holds beside the store is bounded: the queue (MAX_QUEUE), the waiting room, the list of
+ * bad hashes.
+ */
+import { must } from '../base/assert.ts';
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { max } from '../base/fixed.ts';
+import { blake2_256 } from '../crypto/hash.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import { type Blame, type BlockError, type BlockFault, blameOf } from './block-error.ts';
+import { bestOf, isBetter } from './choice.ts';
+import type { Millis } from './difficulty.ts';
+import type { Finality, FinalityEffect, FinalityInput } from './finality/finality.ts';
+import {
+  checkHeader,
+  type DecodedBlock,
+  decodeBlock,
+  executeBlock,
+  heldUntil,
+  type Origin,
+  type ReceivedBlock,
+  sealBlock,
+  storeBlock,
+} from './import.ts';
+import { metaOf } from './meta.ts';
+import type { ConsensusRules } from './rules.ts';
+import { checkWork } from './seal.ts';
+import { ForkTree, MAX_CHILDREN, type TreeBlock } from './tree.ts';
+import { WaitingRoom } from './waiting.ts';
+
+/** Blocks given and not yet looked at: what sync hands over at once, four times. */
+export const MAX_QUEUE = 256;
+const MAX_BAD = 1_024;
+/** An orphan must show this much of the best block's work: 2^-6, as forks of young chains may be easier. */
+const ORPHAN_WORK_SHIFT = 6n;
+
+export interface ChainParts {
+  readonly rules: ConsensusRules;
+  readonly store: ChainStore;
+  readonly finality: Finality;
+  /** Openings are forgotten this far below the last finalized block; undefined keeps all. */
+  readonly openingsKept?: number;
+}
+
+/** A block of a route with its body, for the pool and for subscriptions. */
+export interface RouteBlock extends BlockRef {
+  readonly extrinsics: readonly Bytes[];
+}
+
+export type ChainInput =
+  | { readonly type: 'block'; readonly block: ReceivedBlock }
+  /** A message of the finality gadget. */
+  | { readonly type: 'finality'; readonly peer: string; readonly message: Bytes }
+  | { readonly type: 'tick' };
+
+export type ChainEffect =
+  /** The store has something to write; `sync` when it must survive a power cut before anything relies on it. */
+  | { readonly type: 'flush'; readonly sync: boolean }
+  /** `isNew` is false for a block that was here before. */
+  | { readonly type: 'imported'; readonly hash: Bytes; readonly number: number; readonly isNew: boolean }
+  | {
+      readonly type: 'refused';
+      readonly hash: Bytes;
+      readonly error: BlockError;
+      readonly blame: Blame;
+      readonly origin: Origin;
+    }
+  /** A block of this node's own miners is imported: tell the network. */
+  | { readonly type: 'announce'; readonly block: ReceivedBlock }
+  | {
+      readonly type: 'head';
+      readonly best: BlockRef;
+      readonly retracted: readonly RouteBlock[];
+      readonly enacted: readonly RouteBlock[];
+    }
+  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[]; readonly dropped: readonly BlockRef[] }
+  /** A peer's block misses its parent. */
+  | { readonly type: 'wanted'; readonly parent: Bytes; readonly peer: string }
+  | { readonly type: 'held'; readonly hash: Bytes; readonly until: Millis }
+  | { readonly type: 'broadcast'; readonly message: Bytes }
+  | { readonly type: 'report'; readonly peer: string; readonly score: number };
+
+/** What a header with its opening is worth before its body is known; sync asks it (sync.ts, Vetting). */
+export type Vetting = 'fits' | 'orphan' | 'stale' | 'refused';
+
+export class Chain {
+  private readonly rules: ConsensusRules;
+  private readonly store: ChainStore;
+  private readonly finality: Finality;
+  private readonly openingsKept: number | undefined;
+  private readonly tree: ForkTree;
+  private readonly waiting = new WaitingRoom();
+  private readonly queue: DecodedBlock[] = [];
+  private readonly queued = new Set<string>();
+  /** Hashes of blocks that can never be valid, the oldest forgotten first. */
+  private readonly bad = new Set<string>();
+  private head: TreeBlock;
+  private arrivals: bigint;
+  private out: ChainEffect[] = [];
+
+  constructor(parts: ChainParts) {
+    this.rules = parts.rules;
+    this.store = parts.store;
+    this.finality = parts.finality;
+    this.openingsKept = parts.openingsKept;
+    this.tree = ForkTree.from(parts.store);
+    const leaves = this.tree.leaves();
+    this.head = bestOf(leaves);
+    this.arrivals = leaves.reduce((last, leaf) => max(last, leaf.arrival), 0n);
+    // A stop between a block's import and its becoming the head leaves the store one step behind.
+    if (!equal(this.head.hash, parts.store.best.hash)) parts.store.setBest(this.head.hash);
+  }
+
+  best(): { readonly number: number; readonly hash: Bytes; readonly totalDifficulty: bigint } {
+    return this.head;
+  }
+
+  finalized(): BlockRef {
+    return this.store.settled;
+  }
+
+  hashAt(number: number): Bytes | undefined {
+    return this.store.canonical(number);
+  }
+
+  knows(hash: Bytes): boolean {
+    return this.store.number(hash) !== undefined;
+  }
+
+  /** Blocks that wait for their turn, their parent or their time. */
+  get waitingCount(): number {
+    return this.queue.length + this.waiting.size;
+  }
+
+  /** When a step is due even if nothing comes in; 0 is at once. */
+  wakeAt(): Millis | undefined {
+    if (this.queue.length > 0) return 0;
+    const times = [this.waiting.nextDue, this.finality.wakeAt()].filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Judges a header before its body is asked for or passed on. */
+  vet(now: Millis, header: Bytes, opening: Bytes): Vetting {
+    const block = decodeBlock({ header, opening, extrinsics: [], origin: { type: 'own' } });
+    if (!block.ok) return 'refused';
+    const { hash, decoded } = block.value;
+    if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
+    const checked = checkHeader(this.rules, this.store, now, block.value);
+    if (checked.ok) return 'fits';
+    switch (checked.error.code) {
+      case 'UnknownParent':
+        return 'orphan';
+      case 'AlreadyKnown':
+      case 'BelowFinalized':
+      case 'TooLittleWork':
+        return 'stale';
+      default:
+        if (blameOf(checked.error.code) === 'block') this.remember(hash);
+        return 'refused';
+    }
+  }
+
+  step(now: Millis, input: ChainInput): readonly ChainEffect[] {
+    this.out = [];
+    this.arrivals++;
+    if (input.type === 'block') this.receive(input.block);
+    if (input.type === 'finality') this.finalityStep(now, { ...input, type: 'message' });
+    if (input.type === 'tick') this.finalityStep(now, { type: 'tick' });
+    const { held, orphans } = this.waiting.due(now);
+    for (const orphan of orphans) this.refuse(orphan, { code: 'UnknownParent', data: undefined });
+    for (const block of held) this.enqueue(block, true);
+    const next = this.queue.shift();
+    if (next !== undefined) {
+      this.queued.delete(toHex(next.hash));
+      this.tryImport(now, next);
+    }
+    return this.out;
+  }
+
+  private receive(received: ReceivedBlock): void {
+    const decoded = decodeBlock(received);
+    if (!decoded.ok) {
+      const { header, origin } = received;
+      this.out.push(refusal(blake2_256(header), decoded.error, origin));
+      return;
+    }
+    const block = decoded.value;
+    // The copy that is here already will be answered; one answer is enough for both.
+    if (this.queued.has(toHex(block.hash)) || this.waiting.has(block.hash)) return;
+    if (this.queue.length >= MAX_QUEUE && block.origin.type === 'peer') {
+      this.refuse(block, { code: 'TooManyWaiting', data: undefined });
+      return;
+    }
+    // Miners of this node wait for the answer; peers' blocks wait anyway.
+    this.enqueue(block, block.origin.type === 'own');
+  }
+
+  private enqueue(block: DecodedBlock, first: boolean): void {
+    this.queued.add(toHex(block.hash));
+    if (first) this.queue.unshift(block);
+    else this.queue.push(block);
+  }
+
+  private tryImport(now: Millis, block: DecodedBlock): void {
+    const { hash, decoded } = block;
+    if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) {
+      this.refuse(block, { code: 'KnownBad', data: undefined });
+      return;
+    }
+    const sealed = sealBlock(this.rules, this.store, now, block);
+    if (!sealed.ok) {
+      this.notSealed(now, block, sealed.error);
+      return;
+    }
+    const until = heldUntil(sealed.value);
+    if (until > now) {
+      const gone = this.waiting.addHeld(block, until);
+      if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
+      for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
+      return;
+    }
+    const parent = must(this.tree.get(sealed.value.parent.hash), 'a parent at or above the finalized block');
+    if (parent.children >= MAX_CHILDREN) {
+      this.refuse(block, { code: 'TooManySiblings', data: undefined });
+      return;
+    }
+    const view = must(this.store.view(parent.hash), 'a block of the tree has its state');
+    const executed = executeBlock(this.rules, view, sealed.value);
+    if (!executed.ok) {
+      this.refuse(block, executed.error);
+      return;
+    }
+    const imported = storeBlock(this.store, executed.value, this.arrivals);
+    this.imported(now, block, this.tree.add(this.store, imported, parent.hash));
+  }
+
+  private notSealed(now: Millis, block: DecodedBlock, error: BlockError): void {
+    const { hash, origin, decoded } = block;
+    if (error.code === 'AlreadyKnown') {
+      this.out.push({ type: 'imported', hash, number: decoded.number, isNew: false });
+      return;
+    }
+    if (error.code !== 'UnknownParent') {
+      this.refuse(block, error);
+      return;
+    }
+    const least = metaOf(this.store, this.head.hash).difficulty >> ORPHAN_WORK_SHIFT;
+    const work = checkWork(this.rules, block.sealed, block.opening, least);
+    if (!work.ok) {
+      const code: BlockFault = work.error.code === 'TargetMissed' ? 'TooLittleWork' : work.error.code;
+      this.refuse(block, { ...work.error, code });
+      return;
+    }
+    const gone = this.waiting.addOrphan(now, block);
+    for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
+    if (this.waiting.has(hash) && origin.type === 'peer') {
+      this.out.push({ type: 'wanted', parent: decoded.parentHash, peer: origin.peer });
+    }
+  }
+
+  private imported(now: Millis, block: DecodedBlock, added: TreeBlock): void {
+    const { hash, number } = added;
+    this.out.push({ type: 'imported', hash, number, isNew: true });
+    if (block.origin.type === 'own') {
+      const { header, opening, extrinsics, origin } = block;
+      this.out.push({ type: 'announce', block: { header, opening, extrinsics, origin } });
+    }
+    let settled = false;
+    if (isBetter(added, this.head)) {
+      this.moveHead(added, block);
+      settled = this.finalityStep(now, { type: 'head' });
+    }
+    this.out.push({ type: 'flush', sync: settled });
+    for (const child of this.waiting.childrenOf(hash)) this.enqueue(child, false);
+  }
+
+  private moveHead(to: TreeBlock, block: DecodedBlock): void {
+    const { retracted, enacted } = this.store.setBest(to.hash);
+    this.head = to;
+    const withBody = (ref: BlockRef): RouteBlock => {
+      const extrinsics = equal(ref.hash, block.hash) ? block.extrinsics : this.store.body(ref.hash);
+      return { ...ref, extrinsics: must(extrinsics, 'an unfinalized block has its body') };
+    };
+    this.out.push({
+      type: 'head',
+      best: { hash: to.hash, number: to.number },
+      retracted: retracted.map(withBody),
+      enacted: enacted.map(withBody),
+    });
+  }
+
+  /** Lets the gadget act; true when it finalized something. */
+  private finalityStep(now: Millis, input: FinalityInput): boolean {
+    const view = {
+      best: { hash: this.head.hash, number: this.head.number },
+      finalized: this.store.settled,
+      ancestor: (of: Bytes, number: number) => {
+        const block = this.tree.get(of);
+        return block === undefined ? undefined : this.tree.ancestor(block, number);
+      },
+    };
+    let finalized = false;
+    for (const effect of this.finality.step(now, input, view)) {
+      if (effect.type === 'finalize') {
+        this.finalize(effect);
+        finalized = true;
+      } else {
+        this.out.push(effect);
+      }
+    }
+    if (finalized && input.type !== 'head') this.out.push({ type: 'flush', sync: true });
+    return finalized;
+  }
+
+  private finalize(effect: Extract<FinalityEffect, { type: 'finalize' }>): void {
+    const { block, justification } = effect;
+    const onBest = this.tree.ancestor(this.head, block.number);
+    must(
+      onBest !== undefined && equal(onBest.hash, block.hash) ? onBest : undefined,
+      'finality follows the best chain',
+    );
+    const { settled, dropped } = this.store.settle(block.hash);
+    if (justification !== undefined) this.store.putJustification(block.hash, justification);
+    this.tree.finalize(block.hash);
+    this.forgetOpenings(settled);
+    for (const one of this.waiting.below(block.number)) this.refuse(one, { code: 'BelowFinalized', data: undefined });
+    this.out.push({ type: 'finalized', blocks: settled, dropped });
+  }
+
+  private forgetOpenings(settled: readonly BlockRef[]): void {
+    if (this.openingsKept === undefined) return;
+    for (const { number } of settled) {
+      const hash = number > this.openingsKept ? this.store.canonical(number - this.openingsKept) : undefined;
+      if (hash !== undefined) this.store.dropOpening(hash);
+    }
+  }
+
+  private refuse(block: DecodedBlock, error: BlockError): void {
+    this.out.push(refusal(block.hash, error, block.origin));
+    if (blameOf(error.code) !== 'block') return;
+    this.remember(block.hash);
+    for (const child of this.waiting.descendantsOf(block.hash)) {
+      this.remember(child.hash);
+      this.out.push(refusal(child.hash, { code: 'KnownBad', data: undefined }, child.origin));
+    }
+  }
+
+  private remember(hash: Bytes): void {
+    this.bad.add(toHex(hash));
+    if (this.bad.size <= MAX_BAD) return;
+    const [oldest] = this.bad;
+    if (oldest !== undefined) this.bad.delete(oldest);
+  }
+}
+
+function refusal(hash: Bytes, error: BlockError, origin: Origin): ChainEffect {
+  return { type: 'refused', hash, error, blame: blameOf(error.code), origin };
+}

@@ -1,0 +1,126 @@
+/** # Author: templates while somebody mines, blocks only of what he finds. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Bytes, equal } from '../../src/base/bytes.ts';
+import { Author, type AuthorEffect, MAX_TEMPLATES, REFRESH_MS, type Template } from '../../src/consensus/author.ts';
+import { blake2_256 } from '../../src/crypto/hash.ts';
+import { itemsOf } from '../../src/primitives/digest.ts';
+import { consensusRules, GENESIS, MINERS, Node, note, noteIn, refusalOf, START, submissionFor } from './world.ts';
+
+const [alice, bob] = MINERS;
+
+/** A node with an author on top, and a pool that is a list. */
+function authoring() {
+  const node = new Node();
+  const ready: { hash: Bytes; bytes: Bytes }[] = [];
+  const author = new Author({ rules: consensusRules, store: node.store, ready: () => ready });
+  const add = (bytes: Bytes): void => void ready.push({ hash: blake2_256(bytes), bytes });
+  return { node, author, ready, add };
+}
+
+function templateOf(effects: readonly AuthorEffect[]): Template {
+  const found = effects.find((effect) => effect.type === 'template');
+  assert.ok(found !== undefined, 'a template');
+  return found.template;
+}
+
+function errorOf(effects: readonly AuthorEffect[]) {
+  const answer = effects.find((effect) => effect.type === 'answer');
+  assert.ok(answer !== undefined);
+  return 'error' in answer.outcome ? answer.outcome.error : undefined;
+}
+
+test('without miners there is no template, with them one at once, each second, and on a new head', () => {
+  const { node, author } = authoring();
+  for (let s = 0; s < 100; s++) assert.deepEqual(author.step(START + s * 1000, { type: 'tick' }), []);
+  assert.deepEqual(author.step(START, { type: 'head' }), []);
+  assert.equal(author.wakeAt(), undefined);
+  const first = templateOf(author.step(START, { type: 'miners', count: 2 }));
+  assert.equal(author.wakeAt(), START + REFRESH_MS);
+  assert.deepEqual(author.step(START + 999, { type: 'tick' }), []);
+  const [second] = author.step(START + 1000, { type: 'tick' });
+  assert.ok(second?.type === 'template' && !second.replaces && second.template.id === first.id + 1);
+  node.grow(1);
+  const [third] = author.step(START + 1001, { type: 'head' });
+  assert.ok(third?.type === 'template' && third.replaces && third.template.header.number === 2);
+  assert.deepEqual(author.step(START + 5000, { type: 'miners', count: 0 }), []);
+  assert.equal(author.template(), undefined);
+});
+
+test('however long one waits, nothing but a ticket makes a block', () => {
+  const { node, author } = authoring();
+  author.step(START, { type: 'miners', count: 1 });
+  for (let s = 1; s <= 3_600; s += 10) {
+    const effects = author.step(START + s * 1000, { type: 'tick' });
+    assert.ok(effects.every(({ type }) => type === 'template'));
+  }
+  assert.ok(equal(node.store.best.hash, GENESIS));
+});
+
+test('one template serves every miner: what each finds on it becomes a block with the same state', () => {
+  const { node, author, add } = authoring();
+  add(note(1, 'from the pool'));
+  const template = templateOf(author.step(START, { type: 'miners', count: 2 }));
+  assert.equal(itemsOf(template.header.digest, 'PreRuntime', 'pow_').length, 0);
+  const blocks = [alice, bob].map((miner, request) => {
+    const effects = author.step(START, { type: 'submit', request, submission: submissionFor(template, miner) });
+    assert.equal(errorOf(effects), undefined);
+    const made = effects.find((effect) => effect.type === 'block');
+    assert.ok(made !== undefined);
+    return made.block;
+  });
+  for (const block of blocks) assert.equal(refusalOf(node.give(block)), undefined);
+  const [one, other] = node.store.children(GENESIS);
+  assert.ok(one !== undefined && other !== undefined && !equal(one, other));
+  assert.deepEqual(node.store.view(one)?.root, node.store.view(other)?.root);
+  assert.equal(noteIn(node.store.view(node.store.best.hash) as never, 1), 'from the pool');
+});
+
+test('a stale template, an unknown one and a bad ticket are told apart', () => {
+  const { node, author } = authoring();
+  const template = templateOf(author.step(START, { type: 'miners', count: 1 }));
+  const good = submissionFor(template, alice);
+  const submit = (submission: typeof good) => errorOf(author.step(START, { type: 'submit', request: 1, submission }));
+  assert.deepEqual(submit({ ...good, templateId: 99 }), { code: 'UnknownTemplate', best: node.store.best });
+  assert.deepEqual(submit({ ...good, seal: { ...good.seal, ti: 4 } }), {
+    code: 'BadTicket',
+    error: { code: 'WrongTile', data: undefined },
+  });
+  const stolen = submit({ ...good, preRuntime: { ...good.preRuntime, author: bob.account, fragment: bob.fragment } });
+  assert.ok(stolen?.code === 'BadTicket' && stolen.error.code === 'BadSignature');
+  const garbage = submit({ ...good, opening: new Uint8Array(9) });
+  assert.ok(garbage?.code === 'BadTicket' && garbage.error.code === 'WrongOpening');
+  node.grow(1);
+  assert.deepEqual(submit(good), { code: 'StaleTemplate', best: node.store.best });
+});
+
+test('sixteen templates are kept, the seventeenth drives out the first', () => {
+  const { author } = authoring();
+  const first = templateOf(author.step(START, { type: 'miners', count: 1 }));
+  const submission = submissionFor(first, alice);
+  for (let i = 1; i < MAX_TEMPLATES; i++) author.step(START + i * 1000, { type: 'tick' });
+  const late = author.step(START + 16_000 - 1, { type: 'submit', request: 1, submission });
+  assert.equal(errorOf(late), undefined);
+  author.step(START + MAX_TEMPLATES * 1000, { type: 'tick' });
+  const gone = author.step(START + 17_000, { type: 'submit', request: 2, submission });
+  assert.equal(errorOf(gone)?.code, 'UnknownTemplate');
+});
+
+test('what the chain refuses is left out of the template and named; an empty block can always be built', () => {
+  const { node, author, add, ready } = authoring();
+  node.grow(1, undefined, { extrinsics: [note(1)] });
+  add(note(1, 'twice'));
+  add(Uint8Array.of(1, 2));
+  add(note(2));
+  const effects = author.step(node.now, { type: 'miners', count: 1 });
+  assert.equal(templateOf(effects).extrinsics.length, 2);
+  const invalid = effects.find((effect) => effect.type === 'invalid');
+  assert.deepEqual(invalid?.hashes, [ready[0]?.hash, ready[1]?.hash]);
+});
+
+test('a clock behind the parent still gives a template: one millisecond after it', () => {
+  const { node, author } = authoring();
+  node.grow(1);
+  const template = templateOf(author.step(START - 60_000, { type: 'miners', count: 1 }));
+  assert.equal(template.timestamp, START + 3_001);
+});
