@@ -171,6 +171,20 @@ for (const clean of [true, false]) {
   });
 }
 
+test('what a cut-off compaction or a power cut leaves behind is no fault', async () => {
+  const { dir, line } = await madeChain('leftovers', true);
+  writeFileSync(join(dir, 'db', '999999.ldb'), filled(1000, 1));
+  for (const file of readdirSync(join(dir, 'db'))) {
+    const path = join(dir, 'db', file);
+    // Space that was given to a file before its content arrived.
+    if (/\.log$|MANIFEST/.test(file)) writeFileSync(path, Buffer.concat([readFileSync(path), Buffer.alloc(5000)]));
+  }
+  const store = await LevelStore.open({ dir, genesis, pruning: PRUNING });
+  assert.equal(store.best.number, 44);
+  assertTrue(store, line);
+  await store.close();
+});
+
 test('every flipped bit of a table is noticed before LevelDB reads it', async () => {
   const path = join(folder, 'tables');
   const level = new Level<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });

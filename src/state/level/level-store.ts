@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, type Loaded, loaded, readHead } from '../chain/load.ts';
-import { COUNTED, countsOf, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
+import { COUNTED, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue } from '../chain/write-queue.ts';
 import { StoreError } from '../errors.ts';
@@ -20,15 +20,15 @@ import type { DurableStore } from '../store.ts';
 import { type Anchor, readAnchor, writeAnchor } from './anchor.ts';
 import { Database, diskError } from './database.ts';
 import { Journal } from './journal.ts';
-import { checkTables, tableBytes } from './tables.ts';
+import { checkTables } from './tables.ts';
 
 const ANCHOR_FILE = 'anchor';
 const DATABASE_FOLDER = 'db';
 const CACHE_BYTES = 32 * 1024 * 1024;
-/** A store of up to this many blocks is read whole at every start: about 0.5 s. */
-const VERIFIED_AT_START = 20_000;
-/** Tables of together up to this many bytes are checked at every start: about 0.2 s. */
+/** Tables up to this size together are checked, and their records read, at every start: about 0.5 s. */
 const CHECKED_AT_START = 64 * 1024 * 1024;
+/** After a stop that was not clean the newest tables up to this size are checked: about 3 s. */
+const CHECKED_AFTER_CRASH = 1024 * 1024 * 1024;
 
 export interface LevelStoreOptions {
   /** The chain's own folder, `<base>/chains/<id>`; made if it is missing. */
@@ -70,11 +70,10 @@ export class LevelStore extends Chain implements DurableStore {
     if (anchor !== undefined) checkAnchor(anchor, genesis, exists);
     if (anchor === undefined && !exists) await create(genesis, databasePath, cacheBytes);
     await Database.ensureFree(databasePath);
-    // After a stop that was not clean, or where it takes no time, LevelDB's own checksums come first.
-    if (anchor?.closed !== true || (await tableBytes(databasePath)) <= CHECKED_AT_START)
-      await checkTables(databasePath);
+    const stored = await checkTables(databasePath, anchor?.closed ? CHECKED_AT_START : CHECKED_AFTER_CRASH);
     const database = await Database.open(databasePath, { create: false, cacheBytes });
     try {
+      if (stored <= CHECKED_AT_START) await verifyDatabase(database, false);
       return await load(genesis, pruning, database, anchorPath, anchor);
     } catch (error) {
       await database.close();
@@ -175,7 +174,6 @@ async function load(
   if (head.settled.number < anchor.settled.number) {
     throw new StoreError('CorruptDatabase', `settled block ${anchor.settled.number} is gone`);
   }
-  if (countsOf(head.counts).block <= VERIFIED_AT_START) await verifyDatabase(database, false);
   const queue = new WriteQueue(database);
   const parts = loaded(head, await readOrdered(database, head.settled.number), queue);
   const files = { database, journal, anchorPath, anchored: anchor.batch };

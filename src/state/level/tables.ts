@@ -3,13 +3,16 @@
  *
  * Always true: a table that passes has every block as it was written. LevelDB computes these
  * checksums (CRC-32C) and, opened from Node, never compares them: a flipped bit in a table gives a wrong value, or
- * trips an assertion that ends the process. Format: leveldb/doc/table_format.md; compression: snappy's format text.
+ * trips an assertion that ends the process. Format: leveldb/doc/table_format.md.
  */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes } from '../../base/bytes.ts';
 import { StoreError } from '../errors.ts';
+import { Cursor, maskedChecksum } from './cursor.ts';
 import { diskError } from './database.ts';
+import { tablesOf } from './manifest.ts';
+import { unsnappy } from './snappy.ts';
 
 const FOOTER_BYTES = 48;
 const MAGIC = 0xdb4775248b80fb57n;
@@ -17,35 +20,42 @@ const MAGIC = 0xdb4775248b80fb57n;
 const TRAILER_BYTES = 5;
 const SNAPPY = 1;
 
-const CRC32C_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  return crc;
-});
-
 interface Handle {
   readonly offset: number;
   readonly size: number;
 }
 
-/** Bytes of all tables in a database folder. */
-export async function tableBytes(folder: string): Promise<number> {
+/**
+ * Checks the newest tables in use, up to `budget` bytes of them; returns the bytes of all tables in use. Throws
+ * StoreError `CorruptDatabase` at the first one that is missing or not as LevelDB wrote it.
+ */
+export async function checkTables(folder: string, budget: number): Promise<number> {
   let sum = 0;
-  for (const name of await tablesOf(folder)) sum += (await inFile(name, stat(join(folder, name)))).size;
+  for (const { name, size } of await liveTables(folder)) {
+    sum += size;
+    if (sum > budget) continue;
+    const table = await inFile(name, readFile(join(folder, name)));
+    if (table.length !== size || !isSound(table)) throw new StoreError('CorruptDatabase', `table ${name} is damaged`);
+  }
   return sum;
 }
 
-/** Throws StoreError `CorruptDatabase` at the first table that is not as LevelDB wrote it. */
-export async function checkTables(folder: string): Promise<void> {
-  for (const name of await tablesOf(folder)) {
-    const table = await inFile(name, readFile(join(folder, name)));
-    if (!isSound(table)) throw new StoreError('CorruptDatabase', `table ${name} is damaged`);
-  }
-}
-
-async function tablesOf(folder: string): Promise<string[]> {
+/** Tables that the manifest lists, newest first: a compaction that was cut off leaves others, half written, which nobody reads. */
+async function liveTables(folder: string): Promise<{ name: string; size: number }[]> {
   const names = await inFile('db', readdir(folder));
-  return names.filter((name) => /^\d+\.(ldb|sst)$/.test(name)).sort();
+  if (!names.includes('CURRENT')) throw new StoreError('CorruptDatabase', 'CURRENT is missing');
+  const current = (await inFile('CURRENT', readFile(join(folder, 'CURRENT'), 'latin1'))).trimEnd();
+  if (!names.includes(current)) throw new StoreError('CorruptDatabase', 'CURRENT names no manifest');
+  const live = tablesOf(await inFile(current, readFile(join(folder, current))));
+  if (live === undefined) throw new StoreError('CorruptDatabase', `${current} is damaged`);
+  const newestFirst = [...live].sort(([a], [b]) => b - a);
+  return newestFirst.map(([number, size]) => {
+    const name = ['ldb', 'sst']
+      .map((end) => `${String(number).padStart(6, '0')}.${end}`)
+      .find((n) => names.includes(n));
+    if (name === undefined) throw new StoreError('CorruptDatabase', `table ${number} is missing`);
+    return { name, size };
+  });
 }
 
 async function inFile<T>(name: string, work: Promise<T>): Promise<T> {
@@ -60,8 +70,8 @@ async function inFile<T>(name: string, work: Promise<T>): Promise<T> {
 export function isSound(table: Bytes): boolean {
   try {
     const footer = new Cursor(table, table.length - FOOTER_BYTES, table.length);
-    const metaindex = footer.handle();
-    const index = footer.handle();
+    const metaindex = handleAt(footer);
+    const index = handleAt(footer);
     if (new DataView(table.buffer, table.byteOffset + table.length - 8).getBigUint64(0, true) !== MAGIC) return false;
     // The metaindex leads to the filter: a flipped bit there hides a record that exists.
     for (const root of [metaindex, index]) {
@@ -75,23 +85,16 @@ export function isSound(table: Bytes): boolean {
   }
 }
 
-/** CRC-32C (Castagnoli). */
-export function crc32c(bytes: Bytes): number {
-  let crc = -1;
-  for (let i = 0; i < bytes.length; i++) {
-    crc = (CRC32C_TABLE[(crc ^ (bytes[i] as number)) & 255] as number) ^ (crc >>> 8);
-  }
-  return ~crc >>> 0;
+function handleAt(cursor: Cursor): Handle {
+  return { offset: cursor.varint(), size: cursor.varint() };
 }
 
 /** The stored bytes of a block and its compression, after its checksum was compared. */
 function checkBlock(table: Bytes, { offset, size }: Handle): { bytes: Bytes; compression: number } {
   const end = offset + size;
   if (end + TRAILER_BYTES > table.length - FOOTER_BYTES) throw new RangeError('a block lies outside its table');
-  const crc = crc32c(table.subarray(offset, end + 1));
-  // LevelDB masks checksums, because it also checksums data that holds checksums.
-  const masked = (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
-  if (new DataView(table.buffer, table.byteOffset + end + 1).getUint32(0, true) !== masked) {
+  const stored = new DataView(table.buffer, table.byteOffset + end + 1).getUint32(0, true);
+  if (stored !== maskedChecksum(table.subarray(offset, end + 1))) {
     throw new RangeError('a block does not match its checksum');
   }
   return { bytes: table.subarray(offset, end), compression: table[end] as number };
@@ -113,96 +116,8 @@ function handlesOf(block: Bytes): Handle[] {
     const length = cursor.varint();
     cursor.skip(unshared);
     const next = cursor.at + length;
-    handles.push(cursor.handle());
+    handles.push(handleAt(cursor));
     if (cursor.at !== next) throw new RangeError('an index entry is not a block handle');
   }
   return handles;
-}
-
-/** Reads within a range; RangeError beyond it. */
-class Cursor {
-  readonly bytes: Bytes;
-  at: number;
-  readonly end: number;
-
-  constructor(bytes: Bytes, at: number, end: number) {
-    if (at < 0 || end > bytes.length || at > end) throw new RangeError('a range lies outside its bytes');
-    this.bytes = bytes;
-    this.at = at;
-    this.end = end;
-  }
-
-  skip(count: number): void {
-    this.at += count;
-    if (this.at > this.end) throw new RangeError('the range ends before its content');
-  }
-
-  byte(): number {
-    this.skip(1);
-    return this.bytes[this.at - 1] as number;
-  }
-
-  /** An integer of at most 2^53, seven bits a byte, low ones first. */
-  varint(): number {
-    let value = 0;
-    for (let factor = 1; factor < 2 ** 49; factor *= 128) {
-      const byte = this.byte();
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-    }
-    throw new RangeError('an integer is too long');
-  }
-
-  handle(): Handle {
-    return { offset: this.varint(), size: this.varint() };
-  }
-}
-
-/** Content of a snappy block: literals, and copies of what was written before. */
-function unsnappy(bytes: Bytes): Bytes {
-  const from = new Cursor(bytes, 0, bytes.length);
-  const out = new Uint8Array(boundedLength(from.varint(), bytes.length));
-  let at = 0;
-  while (from.at < from.end) {
-    const tag = from.byte();
-    const { length, offset } = element(tag, from);
-    if (at + length > out.length || offset > at) throw new RangeError('a snappy element leaves its block');
-    if (offset === 0) {
-      from.skip(length);
-      out.set(bytes.subarray(from.at - length, from.at), at);
-    } else {
-      // A copy may overlap what it writes: byte by byte.
-      for (let i = 0; i < length; i++) out[at + i] = out[at + i - offset] as number;
-    }
-    at += length;
-  }
-  if (at !== out.length) throw new RangeError('a snappy block is cut off');
-  return out;
-}
-
-/** Snappy gains at most a factor of 64: a larger promise is not allocated. */
-function boundedLength(length: number, stored: number): number {
-  if (length > 64 * stored) throw new RangeError('a snappy block promises too much');
-  return length;
-}
-
-/** Length and distance of the next element; distance 0 is a literal. */
-function element(tag: number, from: Cursor): { length: number; offset: number } {
-  const kind = tag & 3;
-  if (kind === 0) {
-    const extra = (tag >> 2) - 59;
-    return { length: (extra <= 0 ? tag >> 2 : little(from, extra)) + 1, offset: 0 };
-  }
-  if (kind === 1) return { length: ((tag >> 2) & 7) + 4, offset: ((tag >> 5) << 8) | from.byte() || invalid() };
-  return { length: (tag >> 2) + 1, offset: little(from, kind === 2 ? 2 : 4) || invalid() };
-}
-
-function little(from: Cursor, size: number): number {
-  let value = 0;
-  for (let i = 0; i < size; i++) value += from.byte() * 256 ** i;
-  return value;
-}
-
-function invalid(): never {
-  throw new RangeError('a snappy copy of nothing');
 }
