@@ -2,8 +2,8 @@
  * # Download: the missing chunks of one blob, dealt out to the peers that have it.
  *
  * Always true: chunks are asked of one peer at a time, of a second one only when the first is slow; at most WINDOW
- * questions of MAX_RUN chunks are under way per peer. A peer that lies, has not, or fails thrice leaves; when none is left the
- * download ends as Incomplete, and the chunks that came stay in the store.
+ * questions of MAX_RUN chunks are under way per peer. A peer that lies, has not, or fails thrice leaves; when none is
+ * left the download ends as Incomplete, and the chunks that came stay in the store.
  */
 import type { Bytes } from '../base/bytes.ts';
 import { BlobError } from './errors.ts';

@@ -66,7 +66,7 @@ export class BlobStore {
     await mkdir(options.dir, { recursive: true });
     const found: { key: string; ending: string; length: number; at: number }[] = [];
     for (const name of await readdir(options.dir)) {
-      const match = /^([0-9a-f]{64})\.(blob|part|tmp\d+)$/.exec(name);
+      const match = /^([0-9a-f]{64})\.(blob|part|roots|tmp\d+)$/.exec(name);
       if (match === null) continue;
       const [, key = '', ending = ''] = match;
       const path = join(options.dir, name);
@@ -76,8 +76,13 @@ export class BlobStore {
       if (useless) await rm(path, { force: true });
       else found.push({ key, ending, length: file.size, at: file.mtimeMs });
     }
+    const parts = new Set(found.filter(({ ending }) => ending === 'part').map(({ key }) => key));
     found.sort((a, b) => a.at - b.at || (a.key < b.key ? -1 : 1));
     for (const { key, ending, length } of found) {
+      if (ending === 'roots') {
+        if (!parts.has(key)) await discard(join(options.dir, key));
+        continue;
+      }
       if (ending === 'blob') store.entries.set(key, { length, stat: undefined });
       else store.partials.set(key, { length, open: undefined });
       store.used += cost(length);

@@ -6,16 +6,19 @@
  * queue is bounded, and a peer that floods fills only its own share of it.
  */
 import { gossipsub, StrictNoSign, TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
+import { Bug } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { message } from './frames.ts';
 import type { GossipHandler, Topic, Verdict } from './network.ts';
 import { Quota } from './quota.ts';
 import {
   GOSSIP_LIMITS,
+  JUDGING_COST,
   MAX_GOSSIP_BYTES,
   MAX_GOSSIP_RPC_BYTES,
-  MAX_JUDGING,
-  MAX_JUDGING_PER_PEER,
+  MAX_JUDGING_BYTES,
+  MAX_JUDGING_BYTES_PER_PEER,
   type Names,
 } from './wire.ts';
 
@@ -126,6 +129,7 @@ export interface JudgeHost {
 export class GossipJudge {
   private readonly host: JudgeHost;
   private readonly quota = new Quota();
+  /** Bytes being judged, by topic and by topic and peer. */
   private readonly judging = new Map<string, number>();
   handler: GossipHandler | undefined;
 
@@ -148,17 +152,27 @@ export class GossipJudge {
     if (data.length > MAX_GOSSIP_BYTES) return this.rejected(topic, from);
     const ofPeer = `${topic} ${from}`;
     if (this.flooded(topic, ofPeer, from) || this.handler === undefined) return 'ignore';
-    const all = this.judging.get(topic) ?? 0;
-    const own = this.judging.get(ofPeer) ?? 0;
-    if (all >= MAX_JUDGING || own >= MAX_JUDGING_PER_PEER) return 'ignore';
-    this.judging.set(topic, all + 1);
-    this.judging.set(ofPeer, own + 1);
+    const cost = data.length + JUDGING_COST;
+    const all = (this.judging.get(topic) ?? 0) + cost;
+    const own = (this.judging.get(ofPeer) ?? 0) + cost;
+    if (all > MAX_JUDGING_BYTES || own > MAX_JUDGING_BYTES_PER_PEER) return 'ignore';
+    this.judging.set(topic, all);
+    this.judging.set(ofPeer, own);
     try {
       const verdict = await this.handler(topic, data, from);
       return verdict === 'reject' ? this.rejected(topic, from) : verdict;
+    } catch (error) {
+      // gossipsub would swallow it: a Bug must stop the node, anything else is nothing to hold against the sender.
+      if (error instanceof Bug) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+      this.host.log(`judging ${topic} of ${from}: ${message(error)}`);
+      return 'ignore';
     } finally {
-      this.done(topic);
-      this.done(ofPeer);
+      this.done(topic, cost);
+      this.done(ofPeer, cost);
     }
   }
 
@@ -175,8 +189,8 @@ export class GossipJudge {
     return 'reject';
   }
 
-  private done(key: string): void {
-    const left = (this.judging.get(key) ?? 1) - 1;
+  private done(key: string, cost: number): void {
+    const left = (this.judging.get(key) ?? cost) - cost;
     if (left > 0) this.judging.set(key, left);
     else this.judging.delete(key);
   }

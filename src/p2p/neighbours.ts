@@ -1,11 +1,10 @@
 /**
  * # Neighbours: connections come and go, peers of this chain stay.
  *
- * Always true: a peer is told of as ready only when it speaks this chain's protocols and gossip reaches it, and once; two connections to one
- * peer are reduced to the one that both sides choose; a peer whose gossip stream died is repaired or hung up, never
- * kept silent (gossipsub opens no new stream while a connection is left).
+ * Always true: a peer is told of as ready only when it speaks this chain's protocols and gossip reaches it, and once;
+ * two connections to one peer are reduced to the one that both sides choose; a peer whose gossip stream died is
+ * repaired or hung up, never kept silent (gossipsub opens no new stream while a connection is left).
  */
-import { peerIdFromString } from '@libp2p/peer-id';
 import { ipOf, type Located, scope } from './discovery.ts';
 import { message } from './frames.ts';
 import type { Connection, PeerId } from './libp2p-types.ts';
@@ -58,6 +57,8 @@ export class Neighbours {
   private readonly node: Node;
   private readonly names: Names;
   private readonly host: NeighboursHost;
+  /** Everybody with a connection, by the text of its id. */
+  private readonly ids = new Map<string, PeerId>();
   private readonly ready = new Map<string, Ready>();
   /** When a connected peer that is not ready was first seen. At most one entry per connection. */
   private readonly strangers = new Map<string, number>();
@@ -104,7 +105,7 @@ export class Neighbours {
 
   /** The open connection to the peer that both sides prefer. */
   connection(peer: string): Connection | undefined {
-    return this.preferred(peer, this.node.getConnections(peerIdFromString(peer)));
+    return this.preferred(peer, this.connections(peer));
   }
 
   /** Peers outside `exempt`, and other than `peer`, that connected to us. */
@@ -128,7 +129,9 @@ export class Neighbours {
   }
 
   hangUp(peer: string): void {
-    this.node.hangUp(peerIdFromString(peer)).catch((error: unknown) => {
+    const id = this.ids.get(peer);
+    if (id === undefined) return;
+    this.node.hangUp(id).catch((error: unknown) => {
       this.host.log(`hanging up on ${peer}: ${message(error)}`);
     });
   }
@@ -157,10 +160,17 @@ export class Neighbours {
     }
   }
 
+  private connections(peer: string): readonly Connection[] {
+    const id = this.ids.get(peer);
+    return id === undefined ? [] : this.node.getConnections(id);
+  }
+
   private onOpen(connection: Connection): void {
     const peer = connection.remotePeer.toString();
+    this.ids.set(peer, connection.remotePeer);
     if (!this.ready.has(peer) && !this.strangers.has(peer)) this.strangers.set(peer, this.host.now());
-    if (this.node.getConnections(connection.remotePeer).length > 1) this.later(SETTLE_MS, () => this.settle(peer));
+    // Our listener may run before the library counts the new connection.
+    if (this.connections(peer).some((other) => other !== connection)) this.later(SETTLE_MS, () => this.settle(peer));
   }
 
   private onIdentified(
@@ -210,6 +220,7 @@ export class Neighbours {
 
   private onDisconnect(id: PeerId): void {
     const peer = id.toString();
+    this.ids.delete(peer);
     this.strangers.delete(peer);
     this.leave(peer);
     this.later(FORGET_MS, () => {
@@ -224,14 +235,18 @@ export class Neighbours {
 
   /** Keeps one connection. Calls of both sides at once make two; gossip may have to move. */
   private settle(peer: string): void {
-    const connections = this.node.getConnections(peerIdFromString(peer));
+    const connections = this.connections(peer);
     const kept = this.preferred(peer, connections);
-    for (const connection of connections) {
-      if (connection === kept) continue;
-      connection.close().catch((error: unknown) => connection.abort(new Error(message(error))));
-    }
     const ready = this.ready.get(peer);
     if (ready !== undefined) ready.repairAt = this.host.now();
+    for (const connection of connections) {
+      if (connection === kept) continue;
+      connection
+        .close()
+        .catch((error: unknown) => connection.abort(new Error(message(error))))
+        // Until gossip has moved to the connection that is left, what is published does not reach the peer.
+        .finally(() => this.check());
+    }
   }
 
   /** Both sides name the same one: dialled by the smaller peer id, the newest of those. */
@@ -251,9 +266,9 @@ export class Neighbours {
 
   /** Whether gossip has a stream to the peer. */
   private gossips(peer: string): boolean {
-    return this.node
-      .getConnections(peerIdFromString(peer))
-      .some(({ streams }) => streams.some((s) => s.direction === 'outbound' && s.protocol.startsWith('/meshsub/')));
+    return this.connections(peer).some(({ streams }) => {
+      return streams.some((stream) => stream.direction === 'outbound' && stream.protocol.startsWith('/meshsub/'));
+    });
   }
 
   /** Identifying again tells gossipsub of the connection that is left (js-libp2p pull request 3531). */

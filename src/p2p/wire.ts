@@ -65,9 +65,13 @@ export const GOSSIP_LIMITS: Readonly<Record<Topic, GossipLimits>> = {
   compute: { perSecond: 100, burst: 500 },
 };
 
-/** Messages being judged at a time: of one topic, and of one topic from one peer. */
-export const MAX_JUDGING = 256;
-export const MAX_JUDGING_PER_PEER = 64;
+/**
+ * Messages being judged at a time, in bytes, of one topic and of one topic from one peer; each counts JUDGING_COST on
+ * top. Not a small number of messages: a batch from one peer is hundreds that are all judged within a millisecond.
+ */
+export const MAX_JUDGING_BYTES = 16 * MIB;
+export const MAX_JUDGING_BYTES_PER_PEER = 4 * MIB;
+export const JUDGING_COST = KIB;
 
 export interface Names {
   readonly topics: ReadonlyMap<string, Topic>;

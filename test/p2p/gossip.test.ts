@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Network, Topic } from '../../src/p2p/network.ts';
-import { MAX_GOSSIP_BYTES } from '../../src/p2p/wire.ts';
+import { GOSSIP_LIMITS, MAX_GOSSIP_BYTES } from '../../src/p2p/wire.ts';
 import { dialable, started, until } from './cluster.ts';
+import { hostile } from './hostile.ts';
 
 interface Heard {
   readonly topic: Topic;
@@ -78,6 +79,41 @@ test('what one node rejects goes no further, and whoever sends it on is banned',
     until('b is back', () => a.peers().length === 2, 1_500),
     /not within/,
   );
+});
+
+test('gossip to a peer that reset our stream is mended, while its connection stays', async (t) => {
+  const a = await started(t, 1);
+  const other = await hostile(t, 9, dialable(a));
+  await until('they meet', () => a.peers().length === 1);
+  await a.publish('blocks', Uint8Array.of(1));
+  await until('gossip arrives', () => other.heard.length === 1);
+  const mesh = other.connection.streams.filter(({ protocol }) => protocol.startsWith('/meshsub/'));
+  for (const stream of mesh.filter(({ direction }) => direction === 'inbound')) stream.abort(new Error('reset'));
+  let mark = 1;
+  const took = await until('gossip arrives again', () => {
+    void a.publish('blocks', Uint8Array.of(2, mark++));
+    return other.heard.length > 1;
+  });
+  t.diagnostic(`mended after ${took.toFixed(0)} ms`);
+  assert.equal(other.connection.status, 'open');
+});
+
+test('a flood is judged only at its rate, and whoever keeps flooding is banned', async (t) => {
+  const a = await started(t, 1);
+  const heard = hears(a);
+  const bad = await hostile(t, 9, dialable(a));
+  await until('they meet', () => a.peers().length === 1);
+  const { burst, perSecond } = GOSSIP_LIMITS.blocks;
+  const start = performance.now();
+  const flood = async (from: number, to: number): Promise<void> => {
+    for (let i = from; i < to; i++) await bad.publish('blocks', Uint8Array.of(i, i >> 8));
+  };
+  await flood(0, 3 * burst);
+  await until('what is within the rate is judged', () => heard.length >= burst);
+  assert.ok(heard.length <= burst + (perSecond * (performance.now() - start)) / 1_000 + 1, `${heard.length} judged`);
+  assert.equal(a.peers()[0]?.score, 0, 'a relay of busy peers is not blamed');
+  await flood(3 * burst, 20 * burst);
+  await until('it is banned', () => a.peers().length === 0);
 });
 
 test('a message above the bound is refused before it is sent', async (t) => {

@@ -4,6 +4,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Bytes } from '../../src/base/bytes.ts';
 import type { Connection, Stream } from '../../src/p2p/libp2p-types.ts';
+import type { Topic } from '../../src/p2p/network.ts';
 import { createNode } from '../../src/p2p/node.ts';
 import { WIRE_PROTOCOLS, type WireProtocol, wireNames } from '../../src/p2p/wire.ts';
 import { GENESIS, seed } from './cluster.ts';
@@ -15,6 +16,9 @@ export interface Hostile {
   open(protocol: WireProtocol): Promise<Stream>;
   /** Sends the bytes and closes; what came back, or the error that ended the stream. */
   send(protocol: WireProtocol, ...parts: readonly Bytes[]): Promise<Bytes | Error>;
+  /** Gossip that reached it. */
+  readonly heard: readonly Bytes[];
+  publish(topic: Topic, data: Bytes): Promise<unknown>;
   /** Answers every question of the protocol with these bytes instead of a frame. */
   answer(protocol: WireProtocol, answer: (stream: Stream) => void): Promise<void>;
 }
@@ -37,10 +41,14 @@ export async function hostile(t: TestContext, n: number, address: string): Promi
   for (const protocol of WIRE_PROTOCOLS) await node.handle(names.protocol(protocol), (stream) => void stream.close());
   await node.start();
   for (const topic of names.topics.keys()) node.services.pubsub.subscribe(topic);
+  const heard: Bytes[] = [];
+  node.services.pubsub.addEventListener('message', ({ detail }) => heard.push(detail.data));
   const connection = await node.dial(multiaddr(address));
   return {
     peerId: node.peerId.toString(),
     connection,
+    heard,
+    publish: (topic, data) => node.services.pubsub.publish(names.topic(topic), data),
     open: (protocol) => connection.newStream(names.protocol(protocol)),
     async send(protocol, ...parts) {
       const stream = await connection.newStream(names.protocol(protocol));
