@@ -33,6 +33,8 @@ export interface Kernel {
   /** What System.Events holds. */
   readonly records: Codec<EventRecord[]>;
   readonly limits: BlockWeights;
+  /** What `:code` holds in this version (genesis.ts); made when first asked for. */
+  marker(): Bytes;
 }
 
 /** The era of a block: blocks 1 .. eraBlocks are era 0. */

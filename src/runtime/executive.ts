@@ -17,7 +17,7 @@ import { Context, eraOf, type Kernel } from './context.ts';
 import { type DispatchError, invalid } from './errors.ts';
 import { Meter } from './meter.ts';
 import type { Pallet } from './pallet.ts';
-import { BLOCK_HASH_COUNT, System } from './pallets/system.ts';
+import { BLOCK_HASH_COUNT, CODE_KEY, System } from './pallets/system.ts';
 import { collect, reportFee } from './pallets/transaction-payment.ts';
 import { type PlacedItem, storageKey } from './storage.ts';
 import { checkBare, checkSigned, type Known, read } from './validity.ts';
@@ -72,6 +72,7 @@ export class BlockExecution {
     const old = number - BLOCK_HASH_COUNT - 1;
     if (old > 0) context.use(System).state.BlockHash.delete(old);
     context.origin = ROOT;
+    this.upgrade();
     for (const { declared, hooks } of this.pallets) this.took(hooks.on_initialize?.(context.use(declared)));
     if (number > 1 && (number - 1) % context.spec.eraBlocks === 0) {
       for (const { declared, hooks } of this.pallets) this.took(hooks.on_era?.(context.use(declared), era - 1));
@@ -135,6 +136,16 @@ export class BlockExecution {
     return this.overlay.changes();
   }
 
+  /** The first block of a new version says so where clients look: they keep metadata by the hash of `:code`. */
+  private upgrade(): void {
+    const { state, emit } = this.context.use(System);
+    const { spec_name, spec_version } = this.kernel.version;
+    if (state.LastRuntimeUpgrade.get()?.spec_version === spec_version) return;
+    state.LastRuntimeUpgrade.put({ spec_version, spec_name });
+    this.overlay.put(CODE_KEY, this.kernel.marker());
+    emit.CodeUpdated();
+  }
+
   private get pallets(): readonly Pallet[] {
     return this.kernel.calls.pallets;
   }
@@ -169,11 +180,9 @@ export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchEr
   const { extrinsic, info } = known;
   if (extrinsic.signed === undefined) return applyBare(chain, calls, known);
   if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
-  const { who, fee, signed } = checkSigned(chain, known, extrinsic.signed);
-  const accounts = chain.use(System).state.Account;
-  const account = accounts.get(who);
+  const { who, account, fee, signed } = checkSigned(chain, known, extrinsic.signed);
   if (signed.extra.nonce > account.nonce) throw invalid('Future');
-  accounts.put(who, { ...account, nonce: account.nonce + 1 });
+  chain.use(System).state.Account.put(who, { ...account, nonce: account.nonce + 1 });
   // Cannot fail: checkSigned saw that the payer can pay and stays open.
   collect(chain, who, fee);
   const error = chain.dispatch(known.call, { type: 'signed', who });
@@ -199,20 +208,20 @@ function report(chain: Chain, { weight, class: name, paysFee }: DispatchInfo, er
   else emit.ExtrinsicFailed({ dispatch_error: error, dispatch_info });
 }
 
-// Accounts recur within a block: their keys are hashed once. At most as many entries as the block touches keys.
+// What recurs within a block (accounts, recent heights) is hashed once. At most as many keys as the block touches.
 const CACHED_KEY_BYTES = 32;
 
-/** Storage keys, remembered for maps of one 32-byte key. */
+/** Storage keys, remembered for maps of one number or of one 32-byte key. */
 function cachedKeys(): KeyMaker {
-  const caches = new Map<PlacedItem, Map<string, Bytes>>();
+  const caches = new Map<PlacedItem, Map<string | number, Bytes>>();
   return (item, keys) => {
+    if (keys.length !== 1) return storageKey(item, keys);
     const only = keys[0];
-    if (keys.length !== 1 || !(only instanceof Uint8Array) || only.length !== CACHED_KEY_BYTES) {
-      return storageKey(item, keys);
-    }
+    const plain = typeof only === 'number';
+    if (!plain && !(only instanceof Uint8Array && only.length === CACHED_KEY_BYTES)) return storageKey(item, keys);
     let cache = caches.get(item);
     if (cache === undefined) caches.set(item, (cache = new Map()));
-    const name = keyOf(only);
+    const name = plain ? only : keyOf(only);
     let key = cache.get(name);
     if (key === undefined) cache.set(name, (key = storageKey(item, keys)));
     return key;

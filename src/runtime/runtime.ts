@@ -160,6 +160,7 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     host,
     records: recordsCodec(calls.pallets),
     limits: blockWeights(spec.blockWeightPs),
+    marker: () => codeMarker(spec, metadata(16)),
   };
   const functions = functionsOf(apis);
   return {
@@ -168,7 +169,7 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     Call: calls.Call,
     Events: kernel.records,
     metadata,
-    genesis: (config) => genesisState(kernel, config, codeMarker(spec, metadata(16))),
+    genesis: (config) => genesisState(kernel, config),
     execute: (parentState, block, parent, options = {}) => execute(kernel, { parentState, block, parent, options }),
     builder: (parentState, parent, timestampMs, options = {}) =>
       build(kernel, { parentState, parent, timestampMs, options }),

@@ -20,9 +20,10 @@ import type { Chain } from './chain.ts';
 import type { Kernel } from './context.ts';
 import { invalid, unknownTransaction } from './errors.ts';
 import type { BareValidity } from './pallet.ts';
-import { reducible } from './pallets/balances.ts';
+import { reducibleOf } from './pallets/balances.ts';
 import { System } from './pallets/system.ts';
 import { totalFee } from './pallets/transaction-payment.ts';
+import type { AccountInfo } from './types.ts';
 import { plus, SIGNATURE_PS } from './weights.ts';
 
 export const ValidTransaction = struct(
@@ -47,6 +48,7 @@ export interface Known {
 /** A signed extrinsic that was checked: who pays how much. */
 export interface Payer {
   readonly who: Uint8Array;
+  readonly account: AccountInfo;
   readonly signed: Signed;
   readonly fee: bigint;
 }
@@ -72,29 +74,32 @@ function infoOf(calls: Calls, extrinsic: Extrinsic, call: RuntimeCall): Dispatch
   return { ...info, weight: plus(info.weight, { ref_time: SIGNATURE_PS, proof_size: 0n }) };
 }
 
-const ZERO_ACCOUNT = new Uint8Array(32);
-
 /** Checks everything about a signed extrinsic but its nonce's being due; throws ValidityFailure. */
 export function checkSigned(chain: Chain, { extrinsic, info }: Known, signed: Signed): Payer {
   if (signed.address.type !== 'Id') throw unknownTransaction('CannotLookup');
   const who = signed.address.value;
   const system = chain.use(System).state;
   const birth = eraBirth(signed.extra.era, chain.block.number);
-  if (!system.BlockHash.has(birth)) throw invalid('AncientBirthBlock');
+  const birthHash = system.BlockHash.get(birth);
+  if (isZero(birthHash)) throw invalid('AncientBirthBlock');
   const payload = signingPayload(extrinsic.call, signed.extra, {
     specVersion: chain.spec.specVersion,
     transactionVersion: chain.spec.transactionVersion,
     genesisHash: system.BlockHash.get(0),
-    birthHash: system.BlockHash.get(birth),
+    birthHash,
   });
   if (!chain.host.verify(signed.signature, payload, who)) throw invalid('BadProof');
-  if (who.every((byte, i) => byte === ZERO_ACCOUNT[i])) throw invalid('BadSigner');
+  if (isZero(who)) throw invalid('BadSigner');
   const account = system.Account.get(who);
   if (account.providers + account.sufficients === 0) throw invalid('Payment');
   if (signed.extra.nonce < account.nonce) throw invalid('Stale');
   const fee = totalFee(chain, info, extrinsic.bytes.length, signed.extra.tip);
-  if (reducible(chain, who, 'preserve') < fee) throw invalid('Payment');
-  return { who, signed, fee };
+  if (reducibleOf(chain, account, 'preserve') < fee) throw invalid('Payment');
+  return { who, account, signed, fee };
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 /** Judges a bare call by its own rule; throws ValidityFailure. */
@@ -119,13 +124,12 @@ export function judge(chain: Chain, kernel: Kernel, known: Known): ValidTransact
     };
   }
   if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
-  const { who, signed } = checkSigned(chain, known, extrinsic.signed);
+  const { who, account, signed } = checkSigned(chain, known, extrinsic.signed);
   const { nonce, era, tip } = signed.extra;
-  const due = chain.use(System).state.Account.get(who).nonce;
   const death = eraDeath(era, chain.block.number);
   return {
     priority: priorityOf(kernel, known, tip),
-    requires: nonce > due ? [nonceTag(who, nonce - 1)] : [],
+    requires: nonce > account.nonce ? [nonceTag(who, nonce - 1)] : [],
     provides: [nonceTag(who, nonce)],
     longevity: Number.isFinite(death) ? BigInt(death - chain.block.number) : U64_MAX,
     propagate: true,

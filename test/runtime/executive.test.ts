@@ -4,9 +4,13 @@ import { test } from 'node:test';
 import { equal } from '../../src/base/bytes.ts';
 import { mortalEra } from '../../src/primitives/era.ts';
 import { bareExtrinsic } from '../../src/primitives/extrinsic.ts';
-import { reader } from '../../src/runtime/access.ts';
+import { reader, readStorage } from '../../src/runtime/access.ts';
+import { BLOCK_HASH_COUNT, CODE_KEY, System } from '../../src/runtime/pallets/system.ts';
 import { Timestamp } from '../../src/runtime/pallets/timestamp.ts';
-import { alice, bob, call, carol, dave, names, sealed, TestChain, transferCall, UNIT } from './test-chain.ts';
+import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
+import { createRuntime } from '../../src/runtime/runtime.ts';
+import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
+import { alice, bob, call, carol, dave, HOST, names, sealed, TestChain, transferCall, UNIT } from './test-chain.ts';
 
 test('an empty block holds its timestamp and can always be built', () => {
   const chain = new TestChain();
@@ -177,4 +181,24 @@ test('bytes that are no extrinsic are refused, never thrown at', () => {
     broken[i] = (broken[i] ?? 0) ^ 0xff;
     assert.ok(!chain.runtime.validate(chain.tree, broken, chain.at).ok);
   }
+});
+
+test('the first block of a new version says so, and changes the marker that clients cache by', () => {
+  const chain = new TestChain();
+  chain.block();
+  const before = chain.tree.get(CODE_KEY);
+  const next = createRuntime({ pallets: CORE_PALLETS, spec: { ...DEFAULT_SPEC, specVersion: 2 }, host: HOST });
+  const builder = next.builder(chain.tree, { header: chain.header, ticket: undefined }, chain.time(1));
+  const { tree, events } = builder.finish();
+  assert.equal(names(events.map(({ event }) => event))[0], 'System.CodeUpdated');
+  assert.notDeepEqual(tree.get(CODE_KEY), before);
+  assert.equal(readStorage(tree, System.storage.LastRuntimeUpgrade)?.spec_version, 2);
+});
+
+test('hashes of 2,400 blocks are kept, and that of the genesis forever', () => {
+  const chain = new TestChain({ balances: [] });
+  for (let i = 0; i < BLOCK_HASH_COUNT + 3; i++) chain.block();
+  const heights = [...chain.system.BlockHash.keys()];
+  assert.equal(heights.length, BLOCK_HASH_COUNT + 1);
+  assert.ok(heights.includes(0) && !heights.includes(1) && heights.includes(chain.header.number - 1));
 });

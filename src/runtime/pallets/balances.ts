@@ -174,7 +174,8 @@ export function reducible(chain: Chain, who: AccountId, keep: Preservation): big
   return reducibleOf(chain, chain.use(System).state.Account.get(who), keep);
 }
 
-function reducibleOf(chain: Chain, info: AccountInfo, keep: Preservation): bigint {
+/** As `reducible`, of an account that was read before. */
+export function reducibleOf(chain: Chain, info: AccountInfo, keep: Preservation): bigint {
   const { free, reserved, frozen } = info.data;
   const bound = keep === 'preserve' || (free > 0n && !mayClose(info));
   // What is reserved counts towards what is locked, as wallets reckon it.
@@ -189,24 +190,25 @@ function mayClose(info: AccountInfo): boolean {
 /** Moves `amount`; fails with Substrate's token errors. */
 export function transfer(chain: Chain, from: AccountId, to: AccountId, amount: bigint, keep: Preservation): void {
   const at = chain.use(Declared);
-  checkWithdraw(at, from, amount, keep);
-  if (amount > 0n && !canDeposit(at, to, amount)) throw tokenError('BelowMinimum');
+  const sender = at.use(System).state.Account.get(from);
+  checkWithdraw(at, sender, amount, keep);
+  const receiver = at.use(System).state.Account.get(to);
+  if (amount > 0n && receiver.data.free + amount < at.const.ExistentialDeposit) throw tokenError('BelowMinimum');
   if (!sameAccount(from, to)) {
-    update(at, from, (data) => ({ ...data, free: data.free - amount }));
-    update(at, to, (data) => ({ ...data, free: data.free + amount }));
+    update(at, from, sender, { ...sender.data, free: sender.data.free - amount });
+    update(at, to, receiver, { ...receiver.data, free: receiver.data.free + amount });
   }
   at.emit.Transfer({ from, to, amount });
 }
 
 /** Fails unless the account can spend `amount`. */
-function checkWithdraw(at: At, who: AccountId, amount: bigint, keep: Preservation): void {
+function checkWithdraw(at: At, info: AccountInfo, amount: bigint, keep: Preservation): void {
   assert(amount >= 0n, 'a negative amount');
   if (amount === 0n) return;
-  const info = at.use(System).state.Account.get(who);
-  if (info.data.free < amount) throw tokenError('FundsUnavailable');
-  const unlocked = info.data.free - max(0n, info.data.frozen - info.data.reserved);
-  if (amount > unlocked) throw tokenError('Frozen');
-  if (info.data.free - amount >= at.const.ExistentialDeposit) return;
+  const { free, reserved, frozen } = info.data;
+  if (free < amount) throw tokenError('FundsUnavailable');
+  if (frozen > reserved && amount > free - (frozen - reserved)) throw tokenError('Frozen');
+  if (free - amount >= at.const.ExistentialDeposit) return;
   if (!mayClose(info)) throw tokenError('OnlyProvider');
   if (keep === 'preserve') throw tokenError('NotExpendable');
 }
@@ -224,8 +226,9 @@ export function deposit(chain: Chain, who: AccountId, amount: bigint): void {
   const at = chain.use(Declared);
   assert(amount >= 0n, 'a negative amount');
   if (amount === 0n) return;
-  if (!canDeposit(at, who, amount)) throw tokenError('BelowMinimum');
-  update(at, who, (data) => ({ ...data, free: data.free + amount }));
+  const info = at.use(System).state.Account.get(who);
+  if (info.data.free + amount < at.const.ExistentialDeposit) throw tokenError('BelowMinimum');
+  update(at, who, info, { ...info.data, free: info.data.free + amount });
   at.emit.Deposit({ who, amount });
 }
 
@@ -240,8 +243,9 @@ export function credit(chain: Chain, who: AccountId, amount: bigint): boolean {
 export function withdraw(chain: Chain, who: AccountId, amount: bigint, keep: Preservation): void {
   const at = chain.use(Declared);
   if (amount === 0n) return;
-  checkWithdraw(at, who, amount, keep);
-  update(at, who, (data) => ({ ...data, free: data.free - amount }));
+  const info = at.use(System).state.Account.get(who);
+  checkWithdraw(at, info, amount, keep);
+  update(at, who, info, { ...info.data, free: info.data.free - amount });
   at.emit.Withdraw({ who, amount });
 }
 
@@ -265,7 +269,8 @@ export function slash(chain: Chain, who: AccountId, amount: bigint): bigint {
   const reserved = min(amount - free, info.data.reserved);
   const taken = free + reserved;
   if (taken === 0n) return 0n;
-  update(at, who, (data) => ({ ...data, free: data.free - free, reserved: data.reserved - reserved }));
+  const { data } = info;
+  update(at, who, info, { ...data, free: data.free - free, reserved: data.reserved - reserved });
   at.emit.Slashed({ who, amount: taken });
   return taken;
 }
@@ -274,17 +279,21 @@ export function slash(chain: Chain, who: AccountId, amount: bigint): bigint {
 export function reserve(chain: Chain, who: AccountId, amount: bigint): void {
   const at = chain.use(Declared);
   if (amount === 0n) return;
-  at.ensure(reducible(at, who, 'preserve') >= amount, 'InsufficientBalance');
-  update(at, who, (data) => ({ ...data, free: data.free - amount, reserved: data.reserved + amount }));
+  const info = at.use(System).state.Account.get(who);
+  at.ensure(reducibleOf(at, info, 'preserve') >= amount, 'InsufficientBalance');
+  const { data } = info;
+  update(at, who, info, { ...data, free: data.free - amount, reserved: data.reserved + amount });
   at.emit.Reserved({ who, amount });
 }
 
 /** Frees up to `amount` of what is reserved; returns what was freed. */
 export function unreserve(chain: Chain, who: AccountId, amount: bigint): bigint {
   const at = chain.use(Declared);
-  const freed = min(amount, at.use(System).state.Account.get(who).data.reserved);
+  const info = at.use(System).state.Account.get(who);
+  const { data } = info;
+  const freed = min(amount, data.reserved);
   if (freed === 0n) return 0n;
-  update(at, who, (data) => ({ ...data, free: data.free + freed, reserved: data.reserved - freed }));
+  update(at, who, info, { ...data, free: data.free + freed, reserved: data.reserved - freed });
   at.emit.Unreserved({ who, amount: freed });
   return freed;
 }
@@ -301,10 +310,11 @@ export function lock(chain: Chain, name: string, who: AccountId, amount: bigint)
   at.ensure(locks.length <= MAX_LOCKS, 'TooManyLocks');
   if (locks.length > 0) at.state.Locks.put(who, locks);
   else at.state.Locks.delete(who);
-  const before = at.use(System).state.Account.get(who).data.frozen;
+  const info = at.use(System).state.Account.get(who);
+  const before = info.data.frozen;
   const frozen = lockedTotal(locks);
   if (frozen === before) return;
-  update(at, who, (data) => ({ ...data, frozen }));
+  update(at, who, info, { ...info.data, frozen });
   if (frozen > before) at.emit.Locked({ who, amount: frozen - before });
   else at.emit.Unlocked({ who, amount: before - frozen });
 }
@@ -328,40 +338,30 @@ function destroy(at: At, amount: bigint): void {
 }
 
 /**
- * Changes what an account holds and keeps the account in step: it opens with the existential deposit, closes without it,
- * and cannot close while anything of it is reserved or locked. A crumb that a closing account leaves is burned.
+ * Gives the account `info` of `who` other holdings and keeps it in step: it opens with the existential deposit, closes
+ * without it, and cannot close while anything of it is reserved or locked. A crumb that it leaves is burned.
  */
-function update(at: At, who: AccountId, change: (data: AccountData) => AccountData): void {
-  const accounts = at.use(System).state.Account;
-  const info = accounts.get(who);
-  let data = change(info.data);
-  assert(data.free >= 0n && data.reserved >= 0n, 'a negative balance');
+function update(at: At, who: AccountId, info: AccountInfo, next: AccountData): void {
+  assert(next.free >= 0n && next.reserved >= 0n, 'a negative balance');
   const deposit = at.const.ExistentialDeposit;
   const provided = info.data.free >= deposit;
-  const provides = data.free >= deposit;
-  const consumed = info.data.reserved + info.data.frozen > 0n;
-  const consumes = data.reserved + data.frozen > 0n;
-  let { consumers, providers } = info;
-  const opened = providers + info.sufficients === 0;
-  if (provides && !provided) providers++;
-  if (consumes && !consumed) {
-    if (providers === 0) throw dispatchError('NoProviders');
-    consumers++;
-  }
-  if (consumed && !consumes) consumers--;
-  if (provided && !provides) {
-    if (providers === 1 && consumers > 0) throw dispatchError('ConsumerRemaining');
-    providers--;
-  }
-  const dust = provides || data.reserved > 0n ? 0n : data.free;
-  if (dust > 0n) data = { ...data, free: 0n };
-  if (providers + info.sufficients === 0) {
-    assert(data.free + data.reserved === 0n, 'an account that nothing provides for holds something');
-    accounts.delete(who);
-  } else {
-    accounts.put(who, { ...info, consumers, providers, data });
-  }
-  if (opened && provides) {
+  const provides = next.free >= deposit;
+  const consumed = info.data.reserved > 0n || info.data.frozen > 0n;
+  const consumes = next.reserved > 0n || next.frozen > 0n;
+  const accounts = at.use(System).state.Account;
+  if (provided && provides && consumed === consumes) return accounts.put(who, { ...info, data: next });
+  if (consumes && !consumed && info.providers === 0 && !provides) throw dispatchError('NoProviders');
+  const consumers = info.consumers + Number(consumes) - Number(consumed);
+  if (provided && !provides && info.providers === 1 && consumers > 0) throw dispatchError('ConsumerRemaining');
+  const providers = info.providers + Number(provides) - Number(provided);
+  const dust = provides || next.reserved > 0n ? 0n : next.free;
+  const data = dust > 0n ? { ...next, free: 0n } : next;
+  const closed = providers + info.sufficients === 0;
+  assert(!closed || data.free + data.reserved === 0n, 'an account that nothing provides for holds something');
+  if (closed) accounts.delete(who);
+  else accounts.put(who, { ...info, consumers, providers, data });
+  const opened = info.providers + info.sufficients === 0;
+  if (opened && !closed) {
     at.use(System).emit.NewAccount({ account: who });
     at.emit.Endowed({ account: who, free_balance: data.free });
   }
@@ -369,5 +369,5 @@ function update(at: At, who: AccountId, change: (data: AccountData) => AccountDa
     destroy(at, dust);
     at.emit.DustLost({ account: who, amount: dust });
   }
-  if (!opened && providers + info.sufficients === 0) at.use(System).emit.KilledAccount({ account: who });
+  if (closed && !opened) at.use(System).emit.KilledAccount({ account: who });
 }
