@@ -42,12 +42,12 @@ export class BlobClient {
       if (!answer.ok) throw new BlobFailed(`GET ${toHex(id)}/${index}`, answer.status);
       out.set(new Uint8Array(await answer.arrayBuffer()), index * CHUNK_BYTES);
     });
-    if (!equal(stateRoot(out), id)) throw new BlobFailed(`GET ${toHex(id)}: the bytes do not hash to the id`, 502);
+    if (!equal(stateRoot([out]), id)) throw new BlobFailed(`GET ${toHex(id)}: the bytes do not hash to the id`, 502);
     return out;
   }
 
   /** Hands a blob to the node; returns its id. */
-  async put(bytes: Bytes, id: Bytes = stateRoot(bytes)): Promise<Bytes> {
+  async put(bytes: Bytes, id: Bytes = stateRoot([bytes])): Promise<Bytes> {
     const url = `${this.#base}/v1/blobs/${toHex(id).slice(2)}`;
     await this.#each(Math.max(1, Math.ceil(bytes.length / CHUNK_BYTES)), async (index) => {
       const answer = await fetch(`${url}/${index}?length=${bytes.length}`, {

@@ -7,8 +7,10 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
-import { bool, bytes, hash, type Of, str, struct, u32, vec } from '../codec/index.ts';
+import { bool, bytes, hash, type Of, struct, u32, vec } from '../codec/index.ts';
 import { stateRoot } from '../compute/canonical/state-root.ts';
+import { Transcript } from '../compute/transcript.ts';
+import type { JobJson } from './wire.ts';
 
 /** What is kept beside the states of a fragment. */
 const Progress = struct({
@@ -17,11 +19,11 @@ const Progress = struct({
   states: vec(hash),
   losses: vec(hash),
   operands: vec(hash),
-  lossBits: vec(u32),
-  /** The fragment as the node described it, JSON. */
-  work: str,
+  /** Whether all steps are done; then what the claim says. */
+  finished: bool,
+  transcript: hash,
+  deltaId: hash,
   delta: bytes,
-  claimed: bool,
 });
 export type FragmentProgress = Of<typeof Progress>;
 
@@ -29,10 +31,13 @@ export type FragmentProgress = Of<typeof Progress>;
 const MAX_FRAGMENTS = 4;
 
 export class FragmentStore {
+  /** The miner's own folder. */
+  readonly dir: string;
   readonly #dir: string;
 
-  /** `dir`: the miner's own folder; created if absent. */
+  /** `dir` is created if absent. */
   constructor(dir: string) {
+    this.dir = dir;
     this.#dir = join(dir, 'fragments');
     mkdirSync(this.#dir, { recursive: true });
   }
@@ -69,10 +74,15 @@ export class FragmentStore {
     }
   }
 
+  /** The transcript that progress saved. */
+  transcript(progress: FragmentProgress, job: JobJson): Transcript {
+    return Transcript.load(shapeOf(job), progress);
+  }
+
   /** The state at the end of segment `index`, checked against `root`; undefined when absent or torn. */
   state(id: string, index: number, root: Bytes): Bytes | undefined {
     const state = this.#read(id, `state-${index}`);
-    return state && equal(stateRoot(state), root) ? state : undefined;
+    return state && equal(stateRoot([state]), root) ? state : undefined;
   }
 
   remove(id: string): void {
@@ -95,4 +105,9 @@ export class FragmentStore {
       throw error;
     }
   }
+}
+
+/** The sizes of a job's transcripts. */
+export function shapeOf(job: JobJson) {
+  return { steps: job.steps, segmentSteps: job.segment_steps, nodes: job.mined_nodes.length };
 }

@@ -6,6 +6,7 @@
  * form and derive the raw one again.
  */
 import { z } from 'zod';
+import { DEFAULT_SPEC, type RuntimeSpec } from '../runtime/spec.ts';
 
 const hexBytes = z.string().regex(/^0x([0-9a-f]{2})*$/, 'lower-case hex with 0x');
 const hash = z.string().regex(/^0x[0-9a-f]{64}$/, '32 bytes as lower-case hex');
@@ -15,6 +16,7 @@ const address = z.string().min(40).max(70);
 const u32 = z.number().int().min(0).max(0xffff_ffff);
 
 const PublicJob = z.strictObject({
+  index: u32,
   stepGraph: hash,
   evalGraph: hash,
   initRoot: hash,
@@ -44,22 +46,27 @@ const RuntimeGenesis = z.strictObject({
   balances: z.strictObject({ balances: z.array(z.tuple([address, amount])).max(10_000) }),
   computePow: z.strictObject({
     authors: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(1_024),
-    registrationFloorMillionths: u32,
-    referenceCu: u32,
   }),
   jobs: z.strictObject({
     publicJobs: z.array(PublicJob).max(16),
     checkers: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(64),
   }),
-  rewards: z.strictObject({
-    pool: amount,
-    /** Era release = pool * releaseFactor >> 64 (FEATURES.md 6.1). */
-    releaseFactor: amount,
-    tail: amount,
-    minWorkCu: amount,
-    splitPerbill: z.strictObject({ train: u32, authors: u32, verify: u32 }),
-    betaPerbill: u32,
-  }),
+  rewards: z.strictObject({ pool: amount }),
+});
+
+/** Numbers of the economy; the reason of each stands in genesis/README.md. */
+const Economy = z.strictObject({
+  existentialDeposit: amount,
+  fees: z.strictObject({ base: amount, perByte: amount, perMegaWeight: amount, authorPerbill: amount }),
+  /** An era releases pool * releaseFactor >> 64, at least the tail (FEATURES.md 6.1). */
+  releaseFactor: amount,
+  tail: amount,
+  minWorkCu: amount,
+  betaPerbill: u32,
+  splitPerbill: z.strictObject({ train: amount, authors: amount, verify: amount }),
+  /** CU of the reference fragment, and the least registration price in millionths of it. */
+  referenceCu: amount,
+  registrationFloorMillionths: amount,
 });
 
 const Consensus = z.strictObject({
@@ -84,7 +91,9 @@ export const ChainSpecSchema = z.strictObject({
   protocolId: z.string().max(64).nullable(),
   properties: z.strictObject({ ss58Format: u32, tokenDecimals: u32, tokenSymbol: z.string().min(1).max(12) }),
   codeSubstitutes: z.record(z.string(), z.string()),
+  specVersion: u32,
   consensus: Consensus,
+  economy: Economy,
   genesis: z.union([
     z.strictObject({ runtimeGenesis: z.strictObject({ patch: RuntimeGenesis }) }),
     z.strictObject({
@@ -116,4 +125,29 @@ export function parseChainSpec(text: string, source: string): ChainSpec {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new ChainSpecError(`--chain ${source}: field ${issue?.path.join('.') || '(top)'}: ${issue?.message}`);
+}
+
+/** The runtime's parameters on this chain. */
+export function runtimeSpec({ consensus, economy, properties, specVersion }: ChainSpec): RuntimeSpec {
+  const { releaseFactor, tail, minWorkCu, betaPerbill, splitPerbill: split, referenceCu } = economy;
+  return {
+    ...DEFAULT_SPEC,
+    specVersion,
+    ss58Format: properties.ss58Format,
+    existentialDeposit: economy.existentialDeposit,
+    blockTimeMs: consensus.blockTimeMs,
+    eraBlocks: consensus.eraBlocks,
+    settleDepth: consensus.settleDepth,
+    initialDifficulty: consensus.initialDifficulty,
+    profile: consensus.profile,
+    fees: { ...economy.fees, rest: 'burn' },
+    rewards: { releaseFactor, tail, minWorkCu, betaPerbill, split, referenceCu },
+    registrationFloorMillionths: economy.registrationFloorMillionths,
+  };
+}
+
+/** A spec as the text of a file: amounts as decimal strings, two spaces of indentation. */
+export function encodeSpec(spec: ChainSpec): string {
+  const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
+  return `${JSON.stringify(spec, plain, 2)}\n`;
 }

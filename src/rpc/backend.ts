@@ -92,7 +92,10 @@ export interface Backend {
   removeReservedPeer(peerId: string): Promise<void>;
   /** Returns a function that ends the subscription. */
   onEvent(listener: (event: ChainEvent) => void): () => void;
+  /** The newest template; there is one while a miner listens. */
   template(): MiningTemplate | undefined;
+  /** A miner listens: templates are built until the returned function is called. */
+  addMiner(): () => void;
   submitTicket(ticket: TicketSubmission): Promise<{ readonly hash: Bytes; readonly number: number }>;
   work(account: Bytes): Work;
   duties(account: Bytes): ReturnType<typeof dutiesFor>;

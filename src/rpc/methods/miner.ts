@@ -15,14 +15,19 @@ export function minerMethods(): Method[] {
       [account],
       ({ backend }, emit, who) => {
         emit({ type: 'work', ...workJson(backend, who) });
+        const leave = backend.addMiner();
         const first = templateJson(backend);
         if (first) emit(first);
-        return backend.onEvent((event) => {
+        const stop = backend.onEvent((event) => {
           if (event.type === 'head') emit({ type: 'work', ...workJson(backend, who) });
           if (event.type !== 'template') return;
           const template = templateJson(backend);
           if (template) emit(template);
         });
+        return () => {
+          stop();
+          leave();
+        };
       },
     ),
     ...subscription(

@@ -144,7 +144,7 @@ function changesOf(view: StateView, wanted: readonly Bytes[]): [string, string |
 function callRuntime(context: CallContext, name: string, data: Bytes, at: Bytes | undefined): Bytes {
   const { view, block } = stateAt(context, at);
   const result = context.backend.runtime.call(view, name, data, block);
-  if (result.ok) return result.value;
+  if (result.ok) return result.output;
   throw new RpcError(4003, 'Client error: Execution failed', result.detail);
 }
 

@@ -1,0 +1,57 @@
+/** # build-spec: a chain spec as a file: human-readable or raw, as it ships or with its jobs computed anew. */
+import { toHex } from '../../base/bytes.ts';
+import { kernelsBytes } from '../../compute/engine/kernels-file.ts';
+import { sha256 } from '../../crypto/hash.ts';
+import { type ChainSpec, encodeSpec, runtimeSpec } from '../../node/chain-spec.ts';
+import { genesisEntries } from '../../node/genesis.ts';
+import { publicJobs } from '../../node/job-assets.ts';
+import { referee } from '../../node/referee.ts';
+import { SIGNATURES } from '../../runtime/host.ts';
+import { PALLETS } from '../../runtime/pallets/index.ts';
+import { createRuntime } from '../../runtime/runtime.ts';
+import { parseFlags, usage } from '../flags.ts';
+import { loadSpec } from '../spec-source.ts';
+import type { Terminal } from '../terminal.ts';
+
+const FLAGS = {
+  chain: { kind: 'value', value: 'ID|FILE', help: 'dev, local, or a spec file (default local)' },
+  raw: { kind: 'flag', help: 'the storage itself instead of what it is made from' },
+  recompute: { kind: 'flag', help: 'compile the jobs and pack the corpus anew, as for a new version of the spec' },
+  data: { kind: 'value', value: 'FILE', help: 'text to train on instead of the corpus that ships' },
+  'disable-default-bootnode': { kind: 'flag', help: 'accepted: no bootnode is added by itself' },
+  help: { kind: 'flag', short: 'h', help: 'this text' },
+} as const;
+
+/** `maitoken build-spec`. Prints the spec. */
+export async function buildSpecCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const { options } = parseFlags('maitoken build-spec', argv, FLAGS);
+  if (options.help) {
+    terminal.out(usage('maitoken build-spec', 'prints a chain spec', FLAGS));
+    return 0;
+  }
+  const loaded = loadSpec(options.chain ?? 'local', options.data);
+  const spec = options.recompute ? recomputed(loaded, options.data) : loaded;
+  terminal.out(encodeSpec(options.raw ? rawForm(spec) : spec).trimEnd());
+  return 0;
+}
+
+/** The spec with jobs and kernels as this source tree makes them. */
+export function recomputed(spec: ChainSpec, data?: string): ChainSpec {
+  if (!('runtimeGenesis' in spec.genesis)) return spec;
+  const { patch } = spec.genesis.runtimeGenesis;
+  const { profile } = spec.consensus;
+  const count = patch.jobs.publicJobs.length;
+  const jobs = { ...patch.jobs, publicJobs: publicJobs(data, profile).slice(0, count === 0 ? undefined : count) };
+  return {
+    ...spec,
+    consensus: { ...spec.consensus, kernels: toHex(sha256(kernelsBytes())) },
+    genesis: { runtimeGenesis: { patch: { ...patch, jobs } } },
+  };
+}
+
+function rawForm(spec: ChainSpec): ChainSpec {
+  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host: { ...SIGNATURES, referee } });
+  const entries = genesisEntries(spec, runtime).map(([key, value]) => [toHex(key), toHex(value)] as const);
+  const top = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { ...spec, genesis: { raw: { top, childrenDefault: {} } } };
+}

@@ -1,0 +1,35 @@
+/** # checker: executes drawn segments again for a checker's account; a dev validator starts one by itself. */
+import { installFastPaths } from '../../crypto/native/install.ts';
+import { BlobClient } from '../../miner/blob-client.ts';
+import { Checker } from '../../miner/checker.ts';
+import { parseFlags, UsageError, usage } from '../flags.ts';
+import { stopped } from '../stopped.ts';
+import type { Terminal } from '../terminal.ts';
+import { chosenIdentity, devChecker, httpUrl, IDENTITY_FLAGS, LINK_FLAGS, tokenOf } from './miner.ts';
+
+const FLAGS = { ...LINK_FLAGS, ...IDENTITY_FLAGS, help: { kind: 'flag', short: 'h', help: 'this text' } } as const;
+
+/** `maitoken checker --bob`. */
+export async function checkerCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const { options } = parseFlags('maitoken checker', argv, FLAGS);
+  if (options.help) {
+    terminal.out(usage('maitoken checker', 'executes drawn segments again', FLAGS));
+    return 0;
+  }
+  const name = chosenIdentity(options);
+  if (!name) throw new UsageError('maitoken checker: genesis checkers only so far; give a dev identity like --bob');
+  await installFastPaths();
+  const { account, key } = devChecker(name);
+  const url = options.node ?? 'ws://127.0.0.1:9944';
+  const checker = new Checker({
+    node: url,
+    account,
+    key,
+    blobs: new BlobClient(httpUrl(url), tokenOf(options['blob-token-file'])),
+    onEvent: (event) => terminal.out(JSON.stringify({ at: Date.now(), checker: name, ...event })),
+  });
+  checker.start();
+  const code = await stopped(terminal, options['end-with-parent']);
+  checker.stop();
+  return code;
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+/**
+ * # maitoken: one program for nodes, miners, checkers and tools.
+ *
+ * Always true: every fault that an operator can mend ends in one line that names what to change, and a non-zero code.
+ */
+import { UsageError } from './flags.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
+
+type Command = (argv: readonly string[], terminal: Terminal) => Promise<number>;
+
+/** Commands by name, loaded when asked for: a miner does not wait for libp2p to load. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  devnet: async () => (await import('./commands/devnet.ts')).devnetCommand,
+  miner: async () => (await import('./commands/miner.ts')).minerCommand,
+  checker: async () => (await import('./commands/checker.ts')).checkerCommand,
+  job: async () => (await import('./commands/job.ts')).jobCommand,
+  engine: async () => {
+    const { engineCommand } = await import('./commands/engine.ts');
+    return (argv, terminal) => engineCommand([...argv], terminal);
+  },
+  'build-spec': async () => (await import('./commands/build-spec.ts')).buildSpecCommand,
+  node: async () => (await import('./commands/node.ts')).nodeCommand,
+};
+
+/** Errors whose message is the one line; by name, since each room has its own class. */
+const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
+  ChainSpecError: 2,
+  ConfigError: 2,
+  CorpusError: 2,
+  IdentityError: 2,
+  SecretError: 2,
+  Ss58Error: 2,
+  ServerFailed: 3,
+  P2pError: 3,
+  StoreError: 4,
+  BlobError: 4,
+};
+
+/** Runs the command line; resolves with the exit code. */
+export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const [first = '', ...rest] = argv;
+  const command = COMMANDS[first];
+  try {
+    if (command) return await (await command())(rest, terminal);
+    if (first !== '' && !first.startsWith('-')) {
+      throw new UsageError(
+        `maitoken: no command '${first}'; there are ${Object.keys(COMMANDS).join(', ')}, or give node flags`,
+      );
+    }
+    return await (await (COMMANDS.node as () => Promise<Command>)())(argv, terminal);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.err(error.message);
+      return error.code;
+    }
+    const code = error instanceof Error ? OPERATOR_ERRORS[error.name] : undefined;
+    if (code === undefined) throw error;
+    terminal.err((error as Error).message);
+    return code;
+  }
+}
+
+/** Runs the process's own command line and ends the process. */
+export function run(): void {
+  const fatal = (error: unknown): void => {
+    process.stderr.write(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(70);
+  };
+  // Whatever is not expected stops the process with a code of its own: a supervisor can tell it from a wrong flag.
+  process.on('unhandledRejection', fatal);
+  main(process.argv.slice(2), processTerminal()).then((code) => process.exit(code), fatal);
+}
+
+if (import.meta.main) run();

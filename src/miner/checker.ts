@@ -1,0 +1,225 @@
+/**
+ * # Checker: executes drawn segments again with an engine of its own, and merges rounds.
+ *
+ * Always true: a checker gets states by the blob protocol and verifies them by hash; his receipt is on chain before his
+ * verdict, and both stand on what he executed. He trusts no miner and no other checker.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
+import { stateRoot } from '../compute/canonical/state-root.ts';
+import type { Keypair } from '../crypto/keypair.ts';
+import { receiptOf } from '../primitives/fragment.ts';
+import type { BlobClient } from './blob-client.ts';
+import { JobEngine } from './job-engine.ts';
+import { RpcClient, RpcRefused } from './rpc-client.ts';
+import { type DutiesJson, type JobJson, type MergeJson, type SegmentJson, seedOf } from './wire.ts';
+import { jobsCall } from './work-call.ts';
+
+export type CheckerEvent =
+  | {
+      readonly type: 'checked';
+      readonly fragment: string;
+      readonly segment: number;
+      readonly accept: boolean;
+      readonly ms: number;
+    }
+  | { readonly type: 'merged'; readonly job: string; readonly r: number; readonly loss: number; readonly ms: number }
+  | { readonly type: 'sent'; readonly call: string; readonly outcome: string }
+  | { readonly type: 'fault'; readonly detail: string };
+
+export interface CheckerOptions {
+  readonly node: string;
+  readonly account: Bytes;
+  readonly key: Keypair;
+  readonly blobs: BlobClient;
+  readonly onEvent: (event: CheckerEvent) => void;
+}
+
+interface Finding {
+  readonly accept: boolean;
+  readonly digest: Bytes;
+  readonly salt: Bytes;
+}
+
+/** Findings and merges that are remembered: more than a checker can owe at once. */
+const REMEMBERED = 512;
+
+export class Checker {
+  readonly #options: CheckerOptions;
+  readonly #rpc: RpcClient;
+  /** One engine at a time is loaded: jobs of one graph share it. */
+  #engine: { readonly graph: string; readonly engine: JobEngine } | undefined;
+  #jobs = new Map<string, JobJson>();
+  readonly #datasets = new Map<string, Bytes>();
+  readonly #findings = new Map<string, Finding>();
+  readonly #merges = new Map<string, { theta: Bytes; outer: Bytes; loss: number }>();
+  #duties: DutiesJson | undefined;
+  #busy = false;
+  #stopped = false;
+
+  constructor(options: CheckerOptions) {
+    this.#options = options;
+    this.#rpc = new RpcClient(options.node);
+  }
+
+  start(): void {
+    this.#rpc.subscribe('miner_subscribeDuties', [toHex(this.#options.account)], (event) => {
+      this.#duties = event as DutiesJson;
+      void this.#turn();
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#rpc.close();
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (let done: DutiesJson | undefined; done !== this.#duties && !this.#stopped; ) {
+        done = this.#duties;
+        if (done) await this.#attend(done);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #attend(duties: DutiesJson): Promise<void> {
+    const jobs: readonly [string, () => Promise<void>][] = [
+      ...duties.segments.map(
+        (duty) => [`segment ${duty.segment} of ${duty.id}`, () => this.#segment(duties, duty)] as const,
+      ),
+      ...duties.merges.map((duty) => [`merge ${duty.r} of ${duty.job}`, () => this.#merge(duties, duty)] as const),
+    ].map(([name, run]) => [name, run]);
+    for (const [name, run] of jobs) {
+      if (this.#stopped) return;
+      try {
+        await run();
+      } catch (error) {
+        // The next head brings the duty again; a blob may have arrived by then.
+        this.#options.onEvent({ type: 'fault', detail: `${name}: ${(error as Error).message}` });
+      }
+    }
+  }
+
+  async #segment(duties: DutiesJson, duty: SegmentJson): Promise<void> {
+    const name = `${duty.id}/${duty.segment}`;
+    const finding = this.#findings.get(name) ?? (await this.#execute(duty));
+    remember(this.#findings, name, finding);
+    const { account } = this.#options;
+    const common = { fragment: fromHex(duty.id), segment: duty.segment };
+    if (duty.receiptAt === null) {
+      const receipt = receiptOf(account, finding.salt, finding.digest);
+      await this.#send(duties, 'receipt', { ...common, receipt });
+    } else if (duties.best.number >= duty.receiptAt) {
+      const { accept, digest, salt } = finding;
+      await this.#send(duties, 'verdict', { ...common, accept, digest, salt });
+    }
+  }
+
+  /** Trains the segment again from its first state; accepts if it ends where the miner said, on the operands he won with. */
+  async #execute(duty: SegmentJson): Promise<Finding> {
+    const started = performance.now();
+    const job = await this.#job(duty.fragment.job);
+    const engine = await this.#engineOf(job);
+    const dataset = await this.#dataset(job.dataset);
+    const theta = await this.#options.blobs.getHex(duty.fragment.theta);
+    const origin = engine.firstState(theta);
+    const start = duty.segment === 0 ? origin : await this.#options.blobs.getHex(duty.startRoot);
+    let accept = equal(stateRoot([start]), fromHex(duty.startRoot));
+    if (duty.first) accept &&= await this.#checkEnds(duty, engine, theta, origin);
+    const digest = createHash('sha256');
+    engine.load(start);
+    const seed = seedOf(duty.fragment);
+    for (let t = duty.segment * job.segment_steps + 1; t <= (duty.segment + 1) * job.segment_steps; t++) {
+      const step = engine.step(seed, t, dataset, (operand) => digest.update(operand));
+      for (const win of duty.wins.filter((w) => w.step === t)) {
+        const roots = step.operands[win.node];
+        accept &&= roots !== undefined && equal(roots[0], fromHex(win.root_a)) && equal(roots[1], fromHex(win.root_b));
+      }
+      // Lets heads and pings through between steps of a tenth of a second.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    accept &&= !engine.isVoid() && equal(stateRoot([engine.state()]), fromHex(duty.endRoot));
+    const ms = performance.now() - started;
+    this.#options.onEvent({ type: 'checked', fragment: duty.id, segment: duty.segment, accept, ms });
+    return { accept, digest: digest.digest(), salt: randomBytes(32) };
+  }
+
+  /** The first duty of a fragment also checks S_0 against the round's weights, and the delta against S_M. */
+  async #checkEnds(duty: SegmentJson, engine: JobEngine, theta: Bytes, origin: Bytes): Promise<boolean> {
+    const { claim } = duty.fragment;
+    if (!claim || !equal(stateRoot([origin]), fromHex(duty.fragment.origin))) return false;
+    const last = await this.#options.blobs.getHex(claim.state_root);
+    return equal(stateRoot([engine.deltaOf(theta, last)]), fromHex(claim.delta));
+  }
+
+  async #merge(duties: DutiesJson, duty: MergeJson): Promise<void> {
+    const name = `${duty.job}/${duty.r}`;
+    const merged = this.#merges.get(name) ?? (await this.#computeMerge(duty));
+    remember(this.#merges, name, merged);
+    const { account } = this.#options;
+    await this.#send(duties, 'merge', { job: fromHex(duty.job), r: duty.r, ...merged, account });
+  }
+
+  async #computeMerge(duty: MergeJson): Promise<{ theta: Bytes; outer: Bytes; loss: number }> {
+    const started = performance.now();
+    const { blobs } = this.#options;
+    const job = await this.#job(duty.job);
+    const engine = await this.#engineOf(job);
+    const theta = await blobs.getHex(duty.theta);
+    // The outer momentum before the first merge is zero and has no blob.
+    const isFirst = /^0x0+$/.test(duty.outer);
+    const outer = isFirst ? new Uint8Array(theta.length) : await blobs.getHex(duty.outer);
+    const deltas = await Promise.all(duty.deltas.map(({ delta }) => blobs.getHex(delta)));
+    const next = engine.merge(theta, outer, deltas, job);
+    const loss = engine.heldOutLoss(next.theta, await this.#dataset(job.holdout));
+    const merged = { theta: await blobs.put(next.theta), outer: await blobs.put(next.outer), loss };
+    this.#options.onEvent({ type: 'merged', job: duty.job, r: duty.r, loss, ms: performance.now() - started });
+    return merged;
+  }
+
+  async #job(id: string): Promise<JobJson> {
+    const known = this.#jobs.get(id);
+    if (known) return known;
+    const jobs = await this.#rpc.call<JobJson[]>('compute_jobs');
+    this.#jobs = new Map(jobs.map((job) => [job.id, job]));
+    const job = this.#jobs.get(id);
+    if (!job) throw new Error('the node knows no such job');
+    return job;
+  }
+
+  async #engineOf(job: JobJson): Promise<JobEngine> {
+    if (this.#engine?.graph === job.step_graph) return this.#engine.engine;
+    const { blobs } = this.#options;
+    const [graph, evalGraph] = await Promise.all([blobs.getHex(job.step_graph), blobs.getHex(job.eval_graph)]);
+    const engine = new JobEngine({ job, graph, evalGraph });
+    this.#engine = { graph: job.step_graph, engine };
+    return engine;
+  }
+
+  async #dataset(id: string): Promise<Bytes> {
+    const known = this.#datasets.get(id) ?? (await this.#options.blobs.getHex(id));
+    remember(this.#datasets, id, known);
+    return known;
+  }
+
+  async #send(duties: DutiesJson, call: string, args: Record<string, unknown>): Promise<void> {
+    const extrinsic = jobsCall(call, args, this.#options.key, fromHex(duties.genesis));
+    try {
+      await this.#rpc.call('miner_submitFragment', [toHex(extrinsic)]);
+      this.#options.onEvent({ type: 'sent', call, outcome: 'accepted by the node' });
+    } catch (error) {
+      if (!(error instanceof RpcRefused)) throw error;
+      if (error.code !== 1013) this.#options.onEvent({ type: 'sent', call, outcome: error.message });
+    }
+  }
+}
+
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.set(key, value);
+  if (map.size > REMEMBERED) map.delete(map.keys().next().value as string);
+}

@@ -1,0 +1,88 @@
+/**
+ * # Children: the miner and the checker that a dev validator starts, each a process of its own.
+ *
+ * Always true: they get what any miner gets, the node's URL and their keys; they end with the node, and one that dies is
+ * started again after a pause that grows.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NodeConfig } from './config.ts';
+
+const MAIN = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+const RETRY_MS = [1_000, 2_000, 5_000, 15_000];
+const STOP_MS = 5_000;
+
+export interface Children {
+  stop(): Promise<void>;
+}
+
+/** Starts what the config asks for. */
+export function startChildren(config: NodeConfig, rpcPort: number, log: (text: string) => void): Children {
+  const { identity } = config;
+  if (!identity) return { stop: async () => {} };
+  const flag = `--${identity.name.toLowerCase()}`;
+  const node = `ws://127.0.0.1:${rpcPort}`;
+  const tokenFile = join(config.basePath, 'chains', config.spec.id, 'blobs.token');
+  const common = ['--node', node, '--blob-token-file', tokenFile, '--end-with-parent', flag];
+  const children: Child[] = [];
+  if (config.minerThreads > 0) {
+    const dir = join(config.basePath, 'miner');
+    const args = ['miner', ...common, '--dir', dir, '--threads', String(config.minerThreads)];
+    children.push(new Child('miner', args, log));
+  }
+  if (config.checker) {
+    // On a chain whose only checker is somebody else's dev account, that account's key is as well known as ours.
+    const checker = config.spec.id === 'dev' ? '--bob' : flag;
+    children.push(new Child('checker', ['checker', ...common.slice(0, -1), checker], log));
+  }
+  return {
+    stop: async () => {
+      await Promise.all(children.map((child) => child.stop()));
+    },
+  };
+}
+
+class Child {
+  readonly #name: string;
+  readonly #args: readonly string[];
+  readonly #log: (text: string) => void;
+  #process: ChildProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #deaths = 0;
+  #stopped = false;
+
+  constructor(name: string, args: readonly string[], log: (text: string) => void) {
+    this.#name = name;
+    this.#args = args;
+    this.#log = log;
+    this.#start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    await ended;
+    clearTimeout(kill);
+  }
+
+  #start(): void {
+    const child = spawn(process.execPath, ['--no-warnings', MAIN, ...this.#args], {
+      // The open pipe tells the child when this process is gone, however it went.
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    this.#process = child;
+    child.on('error', (error) => this.#log(`${this.#name}: ${error.message}`));
+    child.on('exit', (code, signal) => {
+      if (this.#stopped) return;
+      const wait = RETRY_MS[Math.min(this.#deaths++, RETRY_MS.length - 1)] as number;
+      this.#log(`${this.#name} ended (${code ?? signal}); it starts again in ${wait / 1000} s`);
+      this.#timer = setTimeout(() => this.#start(), wait);
+    });
+  }
+}

@@ -1,0 +1,53 @@
+/** # Config: what an operator chose, as values; the command line makes them, nothing else reads flags or environment. */
+import type { Bytes } from '../base/bytes.ts';
+import type { ChainSpec } from './chain-spec.ts';
+
+/** The dev identity behind `--alice` and its siblings: `//Alice//stash` owns, `//Alice//compute` mines. */
+export interface DevIdentity {
+  /** Capitalised, e.g. Alice. */
+  readonly name: string;
+}
+
+export interface NodeConfig {
+  readonly spec: ChainSpec;
+  /** The file or id the spec came from, for messages and child processes. */
+  readonly specSource: string;
+  /** Everything the node keeps lies below; removed at the end with `tmp`. */
+  readonly basePath: string;
+  readonly tmp: boolean;
+  readonly name: string;
+  readonly validator: boolean;
+  readonly identity: DevIdentity | undefined;
+  /** Miner threads of the child process; 0 starts none. */
+  readonly minerThreads: number;
+  readonly checker: boolean;
+  readonly rpc: {
+    readonly port: number;
+    readonly host: string;
+    readonly unsafe: boolean;
+    readonly cors: 'all' | readonly string[];
+    readonly maxConnections: number;
+    readonly maxRequestBytes: number;
+    readonly maxSubscriptions: number;
+  };
+  readonly p2p: {
+    readonly listen: readonly string[];
+    readonly publicAddresses: readonly string[];
+    readonly bootnodes: readonly string[];
+    readonly reservedNodes: readonly string[];
+    readonly reservedOnly: boolean;
+    readonly inPeers: number;
+    readonly outPeers: number;
+    readonly mdns: boolean;
+    /** 32-byte seed; made and kept in the base path if absent. */
+    readonly nodeKey: Bytes | undefined;
+  };
+  /** Settled blocks whose states are kept, or all. */
+  readonly pruning: number | 'archive';
+  /** Where texts to train on come from; undefined takes the corpus that ships. */
+  readonly data: string | undefined;
+  /** Bytes of blobs that are kept. */
+  readonly blobBytes: number;
+  /** Runs every pallet's invariant after every block. */
+  readonly check: boolean;
+}

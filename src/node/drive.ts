@@ -1,0 +1,325 @@
+/**
+ * # Drive: the one loop that performs what the machines want done.
+ *
+ * Always true: machines are stepped on this thread, one input at a time; their effects are performed in order; what
+ * takes time (network, disk) comes back as another input. Any fault of the disk stops the node: it does not carry on.
+ */
+import { type Bytes, toHex } from '../base/bytes.ts';
+import { CodecError } from '../codec/index.ts';
+import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
+import { FAULT_SCORES } from '../consensus/block-error.ts';
+import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
+import type { Network, Topic } from '../p2p/network.ts';
+import { POOL_FAULTS } from '../pool/errors.ts';
+import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
+import type { ChainEvent } from '../rpc/backend.ts';
+import type { DurableStore } from '../state/store.ts';
+import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
+import { SYNC_FAULTS } from '../sync/peers.ts';
+import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
+import { ask } from './sync-link.ts';
+
+export interface DriveParts {
+  readonly store: DurableStore;
+  readonly chain: Chain;
+  readonly author: Author;
+  readonly pool: Pool;
+  readonly sync: Sync;
+  readonly network: Network;
+  readonly log: (level: 'info' | 'warn', text: string) => void;
+  /** The disk failed, or a machine found itself broken: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
+
+export class Drive {
+  readonly #parts: DriveParts;
+  readonly #listeners = new Set<(event: ChainEvent) => void>();
+  readonly #answers = new Map<number, (effect: Extract<PoolEffect, { type: 'answer' }>) => void>();
+  readonly #watches = new Map<string, (effect: Extract<PoolEffect, { type: 'notice' }>) => void>();
+  readonly #tickets = new Map<number, (outcome: TicketAnswer) => void>();
+  /** Gossiped blocks whose verdict is being found; bounded by the announcements that sync keeps. */
+  readonly #verdicts = new Map<string, (verdict: 'accept' | 'ignore' | 'reject') => void>();
+  #request = 0;
+  #message = 0;
+  #chainTimer: NodeJS.Timeout | undefined;
+  #syncTimer: NodeJS.Timeout | undefined;
+  #authorTimer: NodeJS.Timeout | undefined;
+  #miners = 0;
+  #stopped = false;
+
+  constructor(parts: DriveParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { network } = this.#parts;
+    network.onGossip((topic, data, from) => this.#gossip(topic, data, from));
+    network.onPeer(({ type, peer }) => {
+      this.#sync({ type, peer });
+      if (type === 'connected') this.#passOnPool();
+    });
+    this.#sync({ type: 'tick' });
+    this.#chain({ type: 'tick' });
+  }
+
+  /** After this no machine is stepped any more. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#chainTimer);
+    clearTimeout(this.#syncTimer);
+    clearTimeout(this.#authorTimer);
+  }
+
+  onEvent(listener: (event: ChainEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Gives an extrinsic to the pool; `watch` hears what happens to it. */
+  submit(extrinsic: Bytes, watch?: { name: string; hear: (effect: Extract<PoolEffect, { type: 'notice' }>) => void }) {
+    const request = ++this.#request;
+    return new Promise<Extract<PoolEffect, { type: 'answer' }>['outcome']>((resolve) => {
+      this.#answers.set(request, (effect) => resolve(effect.outcome));
+      if (watch) this.#watches.set(watch.name, watch.hear);
+      this.#pool({ type: 'submit', request, extrinsic, ...(watch ? { watch: watch.name } : {}) });
+    });
+  }
+
+  unwatch(name: string): void {
+    if (this.#watches.delete(name)) this.#pool({ type: 'unwatch', watch: name });
+  }
+
+  /** A miner listens; until the returned function is called, templates are built. */
+  addMiner(): () => void {
+    this.#author({ type: 'miners', count: ++this.#miners });
+    return () => this.#author({ type: 'miners', count: --this.#miners });
+  }
+
+  /** Gives a ticket to the author machine; the block that it seals is imported like any other. */
+  submitTicket(submission: Submission): Promise<TicketAnswer> {
+    const request = ++this.#request;
+    return new Promise((resolve) => {
+      this.#tickets.set(request, resolve);
+      this.#author({ type: 'submit', request, submission });
+    });
+  }
+
+  #tell(event: ChainEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #guard(work: () => void): void {
+    if (this.#stopped) return;
+    try {
+      work();
+    } catch (error) {
+      // A machine never throws for what a peer sent: this is a bug or a broken disk.
+      this.#parts.onFatal(error);
+    }
+  }
+
+  // ---- chain
+
+  #chain(input: ChainInput): void {
+    this.#guard(() => {
+      for (const effect of this.#parts.chain.step(Date.now(), input)) this.#performChain(effect);
+      this.#wakeChain();
+    });
+  }
+
+  #wakeChain(): void {
+    clearTimeout(this.#chainTimer);
+    const at = this.#parts.chain.wakeAt();
+    if (at === undefined || this.#stopped) return;
+    // One block a step: requests and gossip get their turn between two blocks.
+    this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
+  }
+
+  #performChain(effect: ChainEffect): void {
+    const { store, network, log } = this.#parts;
+    switch (effect.type) {
+      case 'flush':
+        store.flush(effect.sync).catch((error) => this.#parts.onFatal(error));
+        return;
+      case 'imported':
+        if (effect.isNew) this.#tell({ type: 'imported', block: effect });
+        this.#sync({ type: 'imported', hash: effect.hash });
+        return;
+      case 'refused': {
+        const { code, data } = effect.error;
+        if (effect.blame !== 'nobody') log('warn', `block ${toHex(effect.hash)} refused: ${code} ${data ?? ''}`);
+        if (effect.origin.type === 'peer' && FAULT_SCORES[effect.blame] !== 0) {
+          network.report(effect.origin.peer, FAULT_SCORES[effect.blame], code);
+        }
+        this.#sync({ type: 'refused', hash: effect.hash, blame: effect.blame });
+        return;
+      }
+      case 'announce': {
+        const { header, opening, extrinsics } = effect.block;
+        this.#publish('blocks', Announcement.enc(announcementOf(header, opening, extrinsics)));
+        return;
+      }
+      case 'head':
+        this.#headMoved(effect.retracted, effect.enacted);
+        return;
+      case 'finalized':
+        this.#pool({ type: 'finalized', blocks: effect.blocks.map((block) => block.hash) });
+        this.#tell({ type: 'finalized', blocks: effect.blocks });
+        return;
+      case 'wanted':
+        this.#sync({ type: 'wanted', peer: effect.peer });
+        return;
+      case 'broadcast':
+        this.#publish('compute', effect.message);
+        return;
+      case 'report':
+        network.report(effect.peer, effect.score, 'finality');
+        return;
+      case 'held':
+        log('info', `block ${toHex(effect.hash)} is held until its time`);
+        return;
+    }
+  }
+
+  #headMoved(retracted: readonly RouteBlock[], enacted: readonly RouteBlock[]): void {
+    this.#pool({ type: 'head', retracted, enacted });
+    if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
+    this.#tell({ type: 'head', retracted, enacted });
+    this.#author({ type: 'head' });
+  }
+
+  // ---- author
+
+  #author(input: AuthorInput): void {
+    this.#guard(() => {
+      // While blocks are fetched, a template would build on a block that the network has left behind.
+      const steps = !this.#parts.sync.isSyncing() || input.type === 'miners' || input.type === 'submit';
+      if (steps) for (const effect of this.#parts.author.step(Date.now(), input)) this.#performAuthor(effect);
+      this.#wakeAuthor();
+    });
+  }
+
+  #wakeAuthor(): void {
+    clearTimeout(this.#authorTimer);
+    const at = this.#parts.author.wakeAt();
+    if (at === undefined || this.#stopped) return;
+    this.#authorTimer = setTimeout(() => this.#author({ type: 'tick' }), Math.max(50, at - Date.now()));
+  }
+
+  #performAuthor(effect: AuthorEffect): void {
+    switch (effect.type) {
+      case 'template':
+        this.#tell({ type: 'template' });
+        return;
+      case 'answer':
+        this.#tickets.get(effect.request)?.(effect.outcome);
+        this.#tickets.delete(effect.request);
+        return;
+      case 'block':
+        this.#chain({ type: 'block', block: effect.block });
+        return;
+      case 'invalid':
+        this.#pool({ type: 'invalid', hashes: effect.hashes });
+        return;
+    }
+  }
+
+  // ---- pool
+
+  #pool(input: PoolInput): void {
+    this.#guard(() => {
+      for (const effect of this.#parts.pool.step(Date.now(), input)) this.#performPool(effect);
+    });
+  }
+
+  #performPool(effect: PoolEffect): void {
+    switch (effect.type) {
+      case 'answer':
+        this.#answers.get(effect.request)?.(effect);
+        this.#answers.delete(effect.request);
+        return;
+      case 'notice':
+        this.#watches.get(effect.watch)?.(effect);
+        return;
+      case 'gossip':
+        this.#publish('transactions', TransactionsBatch.enc([...effect.extrinsics]));
+        return;
+      case 'report':
+        this.#parts.network.report(effect.peer, POOL_FAULTS[effect.fault][1], POOL_FAULTS[effect.fault][0]);
+        return;
+    }
+  }
+
+  /** What waits here may have been gossiped before the new peer came. */
+  #passOnPool(): void {
+    const bytes = this.#parts.pool.pending().slice(0, 256);
+    if (bytes.length > 0) this.#publish('transactions', TransactionsBatch.enc(bytes));
+  }
+
+  // ---- sync
+
+  #sync(input: SyncInput): void {
+    this.#guard(() => {
+      for (const effect of this.#parts.sync.step(Date.now(), input)) this.#performSync(effect);
+      clearTimeout(this.#syncTimer);
+      const at = this.#parts.sync.wakeAt();
+      if (at === undefined || this.#stopped) return;
+      this.#syncTimer = setTimeout(() => this.#sync({ type: 'tick' }), Math.max(10, at - Date.now()));
+    });
+  }
+
+  #performSync(effect: SyncEffect): void {
+    const { network, onFatal } = this.#parts;
+    switch (effect.type) {
+      case 'askStatus':
+      case 'askBlocks':
+      case 'askExtrinsics':
+        ask(network, effect).then((input) => input && this.#sync(input), onFatal);
+        return;
+      case 'import': {
+        const { header, opening, extrinsics, from } = effect.block;
+        this.#chain({ type: 'block', block: { header, opening, extrinsics, origin: { type: 'peer', peer: from } } });
+        return;
+      }
+      case 'verdict':
+        this.#verdicts.get(effect.message)?.(effect.verdict);
+        this.#verdicts.delete(effect.message);
+        return;
+      case 'report': {
+        const [sentence, score] = SYNC_FAULTS[effect.fault];
+        network.report(effect.peer, score, sentence);
+        return;
+      }
+    }
+  }
+
+  // ---- gossip
+
+  #gossip(topic: Topic, data: Bytes, from: string): Promise<'accept' | 'ignore' | 'reject'> | 'accept' | 'reject' {
+    try {
+      if (topic === 'blocks') return this.#announced(Announcement.dec(data), from);
+      if (topic === 'transactions') this.#pool({ type: 'gossip', peer: from, extrinsics: TransactionsBatch.dec(data) });
+      else this.#chain({ type: 'finality', peer: from, message: data });
+      return 'accept';
+    } catch (error) {
+      if (error instanceof CodecError) return 'reject';
+      throw error;
+    }
+  }
+
+  #announced(announcement: Announcement, peer: string): Promise<'accept' | 'ignore' | 'reject'> {
+    const message = `m${++this.#message}`;
+    return new Promise((resolve) => {
+      this.#verdicts.set(message, resolve);
+      this.#sync({ type: 'announced', peer, message, announcement });
+    });
+  }
+
+  #publish(topic: Topic, data: Bytes): void {
+    this.#parts.network
+      .publish(topic, data)
+      .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
+  }
+}

@@ -1,0 +1,28 @@
+/** # Genesis: block 0 of a chain spec; equal specs have equal hashes. */
+import { type Bytes, fromHex } from '../base/bytes.ts';
+import { Header, headerHash } from '../primitives/header.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { StateTree } from '../state/tree.ts';
+import { orderedRoot } from '../state/trie/root.ts';
+import type { ChainSpec } from './chain-spec.ts';
+
+/** Keys and values of block 0, from either form of the spec. */
+export function genesisEntries(spec: ChainSpec, runtime: Runtime): [Bytes, Bytes][] {
+  if ('raw' in spec.genesis) {
+    return Object.entries(spec.genesis.raw.top).map(([key, value]) => [fromHex(key), fromHex(value)]);
+  }
+  return runtime.genesis(spec.genesis.runtimeGenesis.patch);
+}
+
+/** Block 0: its header and hash, and its state. */
+export function genesisBlock(spec: ChainSpec, runtime: Runtime) {
+  const tree = StateTree.from(genesisEntries(spec, runtime));
+  const header: Header = {
+    parentHash: new Uint8Array(32),
+    number: 0,
+    stateRoot: tree.root,
+    extrinsicsRoot: orderedRoot([]),
+    digest: [],
+  };
+  return { hash: headerHash(header), header: Header.enc(header), state: tree };
+}

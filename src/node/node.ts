@@ -1,0 +1,141 @@
+/**
+ * # Node: the wiring diagram. Machines in the middle, adapters around them, one loop that drives.
+ *
+ * Always true: a part is made here and nowhere else, after what it needs; they stop in the reverse order.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { must } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
+import { BlobStore } from '../blobs/store.ts';
+import { BlobTransfer } from '../blobs/transfer.ts';
+import { Author } from '../consensus/author.ts';
+import { Chain } from '../consensus/chain.ts';
+import { DepthFinality } from '../consensus/finality/depth.ts';
+import type { ConsensusRules } from '../consensus/rules.ts';
+import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
+import type { Network } from '../p2p/network.ts';
+import { Pool } from '../pool/pool.ts';
+import { RpcServer } from '../rpc/server.ts';
+import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
+import { SIGNATURES } from '../runtime/host.ts';
+import { PALLETS } from '../runtime/pallets/index.ts';
+import { createRuntime, type Runtime, type Validity } from '../runtime/runtime.ts';
+import { LevelStore } from '../state/level/level-store.ts';
+import { MemoryStore } from '../state/level/memory-store.ts';
+import type { DurableStore } from '../state/store.ts';
+import { Sync } from '../sync/sync.ts';
+import { nodeBackend } from './backend.ts';
+import { BlobDesk } from './blob-desk.ts';
+import { runtimeSpec } from './chain-spec.ts';
+import type { NodeConfig } from './config.ts';
+import { Drive } from './drive.ts';
+import { genesisBlock } from './genesis.ts';
+import { provideGenesisBlobs } from './genesis-blobs.ts';
+import { nodeKey, writeBlobToken } from './identity.ts';
+import { referee } from './referee.ts';
+import { serveSync } from './sync-link.ts';
+
+export interface RunningNode {
+  readonly config: NodeConfig;
+  readonly runtime: Runtime;
+  readonly store: DurableStore;
+  readonly network: Network;
+  readonly rpcPort: number;
+  stop(): Promise<void>;
+}
+
+export interface NodeHooks {
+  readonly log: (level: 'info' | 'warn', text: string) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Starts a node; rejects with a typed error of the part that could not be started. */
+export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<RunningNode> {
+  const { spec } = config;
+  const { log, onFatal } = hooks;
+  const chainDir = join(config.basePath, 'chains', spec.id);
+  await mkdir(chainDir, { recursive: true });
+
+  // Rules: pure.
+  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host: { ...SIGNATURES, referee } });
+  const genesis = genesisBlock(spec, runtime);
+
+  // Memory: blocks and states, then blobs.
+  const { pruning } = config;
+  const store = config.tmp
+    ? MemoryStore.create(genesis, pruning)
+    : await LevelStore.open({ dir: chainDir, genesis, pruning });
+  const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
+  const jobs = spec.genesis;
+  if ('runtimeGenesis' in jobs) provideGenesisBlobs(blobs, jobs.runtimeGenesis.patch.jobs.publicJobs, config.data);
+
+  // Machines.
+  const rules: ConsensusRules = {
+    difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
+    seals: { author: sealAuthor, fragment: sealFragment },
+    runtime,
+  };
+  const chain = new Chain({ rules, store, finality: new DepthFinality(spec.consensus.finalityDepth) });
+  const pool = new Pool({
+    validate: (extrinsic) => validateOnBest(runtime, store, extrinsic),
+    bestNumber: () => store.best.number,
+  });
+  const author = new Author({ rules, store, ready: () => pool.ready() });
+  const sync = new Sync({
+    genesis: store.genesis.hash,
+    chain,
+    pool,
+    vet: (now, header, opening) => chain.vet(now, header, opening),
+  });
+
+  // Network, the loop, and the port.
+  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const drive = new Drive({ store, chain, author, pool, sync, network, log, onFatal });
+  const transfer = new BlobTransfer(blobs, network);
+  const desk = new BlobDesk(blobs, transfer);
+  serveSync(network, store, chain);
+  const backend = nodeBackend({ config, runtime, store, chain, author, pool, sync, network, drive, blobs: desk });
+  const blobToken = await writeBlobToken(chainDir);
+  const rpc = new RpcServer(backend, {
+    ...config.rpc,
+    blobToken,
+    onFault: (error) => log('warn', `rpc: ${describe(error)}`),
+  });
+  const rpcPort = await rpc.start();
+  await network.start();
+  drive.start();
+  desk.follow(store, drive);
+
+  return {
+    config,
+    runtime,
+    store,
+    network,
+    rpcPort,
+    async stop() {
+      drive.stop();
+      await rpc.stop();
+      await network.stop();
+      await blobs.close();
+      await store.close();
+    },
+  };
+}
+
+function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes): Validity {
+  const { best } = store;
+  const view = must(store.view(best.hash), 'the best block has its state');
+  return runtime.validate(view, extrinsic, best);
+}
+
+async function networkOptions(config: NodeConfig, genesisHash: Bytes, log: NodeHooks['log']): Promise<NetworkOptions> {
+  const { nodeKey: key, ...p2p } = config.p2p;
+  const seed = key ?? (await nodeKey(join(config.basePath, 'chains', config.spec.id, 'network')));
+  return { ...p2p, nodeKey: seed, genesisHash, agent: 'maitoken/0.1.0', log };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
