@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { concat, utf8 } from '../../src/base/bytes.ts';
 import { createNetwork, peerIdOf } from '../../src/p2p/host.ts';
 import type { Network, PeerEvent } from '../../src/p2p/network.ts';
 import { MAX_FRAME_BYTES } from '../../src/p2p/websockets.ts';
 import { dialable, GENESIS, seed, started, until } from './cluster.ts';
+import { hostile } from './hostile.ts';
 
 /** Whether gossip flows from one network to the other. */
 async function gossipFlows(from: Network, to: Network, mark: number): Promise<void> {
@@ -174,4 +176,31 @@ test('a WebSocket frame that is malformed or too large closes its connection, an
 
   const b = await started(t, 2, { bootnodes: [dialable(a)] });
   await until('the node lives', () => b.peers().length === 1);
+});
+
+test('garbage before, during and after the handshake leaves the node standing', async (t) => {
+  const a = await started(t, 1);
+  const [, port = '0'] = /tcp\/(\d+)/.exec(dialable(a)) ?? [];
+  const bytes = (n: number, seed: number) =>
+    Uint8Array.from({ length: n }, (_, i) => (i * 7 + seed * 31 + (i >> 3)) % 256);
+  for (let i = 0; i < 8; i++) {
+    const raw = connect(Number(port), '127.0.0.1');
+    raw.on('error', () => {});
+    raw.write(i % 2 === 0 ? bytes(2_000, i) : concat(utf8('\x13/multistream/1.0.0\n\x07/noise\n'), bytes(3_000, i)));
+    setTimeout(() => raw.destroy(), 100);
+    await new Promise((resolve) => raw.on('close', resolve));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  const bad = await hostile(t, 9, dialable(a));
+  await until('it is let in', () => a.peers().length === 1);
+  const protocols = ['/meshsub/1.2.0', '/ipfs/ping/1.0.0', '/ipfs/id/1.0.0'];
+  for (let i = 0; i < 30 && bad.connection.status === 'open'; i++) {
+    const stream = await bad.connection.newStream(protocols[i % 3] ?? '').catch(() => undefined);
+    if (stream === undefined) continue;
+    stream.send(concat(Uint8Array.of(120), bytes(120 + i, i)));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    stream.abort(new Error('enough'));
+  }
+  const b = await started(t, 2, { bootnodes: [dialable(a)] });
+  await until('an honest node is let in', () => b.peers().some(({ id }) => id === a.peerId));
 });
