@@ -64,8 +64,13 @@ export class StateTree implements StateView {
   }
 
   get(key: Bytes): Bytes | undefined {
-    const value = find(this.top, key);
+    const value = find(this.top, keyOf(key));
     return value === undefined ? undefined : bytesOf(value);
+  }
+
+  /** `get` for whoever has the key in string form and wants the value in the same form (key.ts). */
+  valueAt(key: string): string | undefined {
+    return find(this.top, key);
   }
 
   keys(prefix: Bytes, after: Bytes | undefined, limit: number): Bytes[] {

@@ -11,7 +11,6 @@ import { encodeDiff } from '../diff.ts';
 import { StoreError } from '../errors.ts';
 import type { BlockRef, ChainStore, NewBlock, Route, Settlement, StoreStats } from '../store.ts';
 import type { StateTree } from '../tree.ts';
-import type { ChangeSet } from '../view.ts';
 import { Lru } from './lru.ts';
 import {
   AUX_KEY,
@@ -35,7 +34,6 @@ import {
   nameOf,
   present,
   SCHEMA,
-  STATE_COLUMN,
 } from './records.ts';
 import { States } from './states.ts';
 import type { Tail, TailBlock } from './tail.ts';
@@ -204,7 +202,7 @@ export class Chain implements ChainStore {
       const { changes, undo } = this.states.advance(block);
       this.put('undo', COUNTED.undo + heightKey(block.number), undo);
       this.drop('diff', blockKey('diff', block.number, block.name));
-      this.stageState(changes);
+      this.queue.change(changes);
     }
     for (const block of way.dropped) this.forget(block);
     this.prune();
@@ -305,13 +303,6 @@ export class Chain implements ChainStore {
     const block = this.tail.get(nameOf(hash));
     if (block === undefined) throw new StoreError('UnknownBlock', toHex(hash));
     return block;
-  }
-
-  private stageState(changes: ChangeSet): void {
-    for (const [key, value] of changes) {
-      if (value === null) this.queue.delete(STATE_COLUMN + key);
-      else this.queue.put(STATE_COLUMN + key, value);
-    }
   }
 
   /** Drops undo records that the window has left behind. */

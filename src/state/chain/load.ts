@@ -29,7 +29,6 @@ import {
   nameOf,
   present,
   SCHEMA,
-  STATE_COLUMN,
 } from './records.ts';
 import { States } from './states.ts';
 import { Tail, type TailBlock } from './tail.ts';
@@ -70,7 +69,7 @@ export function firstBatch(genesis: Genesis, queue: WriteQueue): Writes {
   queue.put(COUNTED.number + name, heightBytes(0));
   queue.put(COUNTED.canonical + heightKey(0), hash);
   queue.put(AUX_KEY, Aux.enc([]));
-  for (const [key, value] of state.entries()) queue.put(STATE_COLUMN + keyOf(key), value);
+  queue.change(new Map([...state.entries()].map(([key, value]) => [keyOf(key), value])));
   return queue.take();
 }
 

@@ -6,9 +6,8 @@
  */
 import { must } from '../../base/assert.ts';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
-import { addChanges, decodeDiff, encodeDiff } from '../diff.ts';
+import { addChanges, decodeDiff, encodeUndo } from '../diff.ts';
 import { StoreError } from '../errors.ts';
-import { bytesOf } from '../key.ts';
 import type { StateTree } from '../tree.ts';
 import type { ChangeSet } from '../view.ts';
 import { Lru } from './lru.ts';
@@ -94,13 +93,12 @@ export class States {
   /** Makes a child of the settled block the settled one; returns what it changed and the record that undoes it. */
   advance(block: TailBlock): { changes: ChangeSet; undo: Bytes } {
     const changes = this.changesOf(block);
-    const before = new Map<string, Bytes | null>();
-    for (const key of changes.keys()) before.set(key, this.base.get(bytesOf(key)) ?? null);
+    const undo = encodeUndo(changes, (key) => this.base.valueAt(key));
     const ready = this.above.get(block.name)?.tree;
     this.below.set(heightKey(block.number - 1), { number: block.number - 1, tree: this.base });
     this.base = ready ?? proven(this.base.with(changes), block.stateRoot, block.number);
     this.above.delete(block.name);
-    return { changes, undo: encodeDiff(before) };
+    return { changes, undo };
   }
 
   /** The state at a height below the settled one, given the settled height and the state root there. */

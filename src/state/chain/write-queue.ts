@@ -6,10 +6,17 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Bytes } from '../../base/bytes.ts';
+import { addChanges } from '../diff.ts';
 import { StoreError } from '../errors.ts';
+import type { ChangeSet } from '../view.ts';
 
-/** Records to put, or to delete where null, by key in string form (key.ts). */
-export type Writes = ReadonlyMap<string, Bytes | null>;
+/** A batch. */
+export interface Writes {
+  /** Records to put, or to delete where null, by key in string form (key.ts). */
+  readonly records: ReadonlyMap<string, Bytes | null>;
+  /** What happens to the settled state, by keys without their column. */
+  readonly state: ChangeSet;
+}
 
 /** Synchronous reads of what is on disk. Throws StoreError `CorruptDatabase` rather than return a damaged record. */
 export interface RecordSource {
@@ -24,7 +31,9 @@ const ENTRY_BYTES = 128;
 export class WriteQueue implements RecordSource {
   private readonly source: RecordSource;
   private staged = new Map<string, Bytes | null>();
-  private flying: Writes | undefined;
+  private flying: Writes['records'] | undefined;
+  // Settled states are never read from records while the chain is open: they need no place in the map.
+  private state: ChangeSet[] = [];
   private size = 0;
 
   constructor(source: RecordSource) {
@@ -54,6 +63,12 @@ export class WriteQueue implements RecordSource {
     this.staged.set(key, null);
   }
 
+  /** Changes the settled state, after all changes before. */
+  change(changes: ChangeSet): void {
+    for (const value of changes.values()) this.size += ENTRY_BYTES + (value?.length ?? 0);
+    this.state.push(changes);
+  }
+
   /** Throws StoreError `TooManyWrites` when the driver does not flush. */
   ensureRoom(): void {
     if (this.size > MAX_QUEUED_BYTES) throw new StoreError('TooManyWrites', `${this.size} bytes`);
@@ -62,14 +77,23 @@ export class WriteQueue implements RecordSource {
   /** The batch to write now. */
   take(): Writes {
     assert(this.flying === undefined, 'one batch flies at a time');
+    const writes = { records: this.staged, state: merged(this.state) };
     this.flying = this.staged;
     this.staged = new Map();
+    this.state = [];
     this.size = 0;
-    return this.flying;
+    return writes;
   }
 
   /** The batch that was taken is on disk. */
   landed(): void {
     this.flying = undefined;
   }
+}
+
+function merged(sequence: readonly ChangeSet[]): ChangeSet {
+  if (sequence.length === 1) return sequence[0] as ChangeSet;
+  const sum = new Map<string, Bytes | null>();
+  for (const changes of sequence) addChanges(sum, changes);
+  return sum;
 }

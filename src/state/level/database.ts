@@ -115,23 +115,30 @@ export function recordChecksum(key: Bytes, value: Bytes): number {
   return crc32(key, crc32(value));
 }
 
-function fill(batch: ChainedBatch<View, Uint8Array, Uint8Array>, writes: Writes): number {
+function fill(batch: ChainedBatch<View, Uint8Array, Uint8Array>, { records, state }: Writes): number {
   let keyBytes = 0;
-  for (const key of writes.keys()) keyBytes += key.length;
+  for (const key of records.keys()) keyBytes += key.length;
+  for (const key of state.keys()) keyBytes += STATE_COLUMN.length + key.length;
   // One buffer for all keys: an array of its own for each costs more than the rest of the put.
   const keys = Buffer.allocUnsafeSlow(keyBytes);
   let at = 0;
   let size = keyBytes;
-  for (const [name, value] of writes) {
-    const key = keys.subarray(at, at + name.length);
+  for (const [name, value] of records) {
+    const from = at;
     at += keys.write(name, at, 'latin1');
-    if (value === null) {
-      batch.del(key);
-      continue;
-    }
-    const record = name.startsWith(STATE_COLUMN) ? value : sealed(key, value);
-    batch.put(key, record);
-    size += record.length;
+    const key = keys.subarray(from, at);
+    if (value === null) batch.del(key);
+    else batch.put(key, sealed(key, value));
+    size += value?.length ?? 0;
+  }
+  for (const [name, value] of state) {
+    const from = at;
+    at += keys.write(STATE_COLUMN, at, 'latin1');
+    at += keys.write(name, at, 'latin1');
+    const key = keys.subarray(from, at);
+    if (value === null) batch.del(key);
+    else batch.put(key, value);
+    size += value?.length ?? 0;
   }
   return size;
 }

@@ -73,9 +73,10 @@ export class Journal {
 
   /** Adds the number of the next batch to it. */
   number(writes: Writes): Writes {
-    const numbered = new Map(writes);
+    const { records, state } = writes;
+    const numbered = new Map(records);
     const batch = this.last + 1;
-    this.sums = { head: nextSum(HEAD_KEY, writes, this.sums.head), aux: nextSum(AUX_KEY, writes, this.sums.aux) };
+    this.sums = { head: nextSum(HEAD_KEY, records, this.sums.head), aux: nextSum(AUX_KEY, records, this.sums.aux) };
     const record = Buffer.alloc(RECORD_BYTES);
     record.writeBigUInt64LE(BigInt(this.written), 0);
     record.writeUInt32LE(this.sums.head, 8);
@@ -92,7 +93,7 @@ export class Journal {
       this.kept = this.kept.slice(this.first);
       this.first = 0;
     }
-    return numbered;
+    return { records: numbered, state };
   }
 
   /** Counts the bytes of a batch that was written. */
@@ -116,8 +117,8 @@ function sumOf(key: string, records: RecordSource): number {
   return value === undefined ? 0 : recordChecksum(bytesOf(key), value);
 }
 
-function nextSum(key: string, writes: Writes, before: number): number {
-  const value: Bytes | null | undefined = writes.get(key);
+function nextSum(key: string, records: Writes['records'], before: number): number {
+  const value: Bytes | null | undefined = records.get(key);
   return value === undefined || value === null ? before : recordChecksum(bytesOf(key), value);
 }
 

@@ -4,7 +4,7 @@ import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, loaded, readHead } from '../chain/load.ts';
 import { COUNTED, heightKey, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
-import { WriteQueue } from '../chain/write-queue.ts';
+import { WriteQueue, type Writes } from '../chain/write-queue.ts';
 import { bytesOf } from '../key.ts';
 import type { DurableStore } from '../store.ts';
 
@@ -23,8 +23,7 @@ export class MemoryStore extends Chain implements DurableStore {
   /** A new chain. */
   static create(genesis: Genesis, pruning: Pruning = 256): MemoryStore {
     const records: Records = new Map();
-    for (const [key, value] of firstBatch(genesis, new WriteQueue(records)))
-      if (value !== null) records.set(key, value);
+    apply(records, firstBatch(genesis, new WriteQueue(records)));
     return MemoryStore.load(records, pruning);
   }
 
@@ -47,7 +46,10 @@ export class MemoryStore extends Chain implements DurableStore {
   }
 
   flush(_sync: boolean): Promise<void> {
-    if (this.queue.bytes > 0) this.apply();
+    if (this.queue.bytes > 0) {
+      apply(this.records, this.takeBatch());
+      this.queue.landed();
+    }
     return Promise.resolve();
   }
 
@@ -61,12 +63,12 @@ export class MemoryStore extends Chain implements DurableStore {
   close(): Promise<void> {
     return this.flush(true);
   }
+}
 
-  private apply(): void {
-    for (const [key, value] of this.takeBatch()) {
-      if (value === null) this.records.delete(key);
-      else this.records.set(key, value);
-    }
-    this.queue.landed();
+function apply(records: Records, writes: Writes): void {
+  const state = [...writes.state].map(([key, value]) => [STATE_COLUMN + key, value] as const);
+  for (const [key, value] of [...writes.records, ...state]) {
+    if (value === null) records.delete(key);
+    else records.set(key, value);
   }
 }

@@ -10,17 +10,12 @@ import { countBits, divergence, nibbleAt } from './nibble.ts';
 import { encodingOf, hashesValue, type StateVersion, type TrieNode } from './node.ts';
 
 /** The value under a key. */
-export function find(root: TrieNode | undefined, key: Bytes): string | undefined {
+export function find(root: TrieNode | undefined, key: string): string | undefined {
   const end = 2 * key.length;
   let node = root;
   // Descend by single nibbles, then compare the whole key once.
-  while (node !== undefined && node.depth < end) {
-    const byte = key[node.depth >> 1] as number;
-    node = child(node, (node.depth & 1) === 0 ? byte >> 4 : byte & 15);
-  }
-  if (node === undefined || node.depth !== end) return undefined;
-  const path = node.key;
-  for (let i = 0; i < key.length; i++) if (path.charCodeAt(i) !== key[i]) return undefined;
+  while (node !== undefined && node.depth < end) node = child(node, nibbleAt(key, node.depth));
+  if (node === undefined || node.depth !== end || node.value === undefined || node.key !== key) return undefined;
   return node.value;
 }
 
