@@ -1,9 +1,9 @@
 /**
  * # Finality: what decides that a block is never left again.
  *
- * Always true: a gadget only ever finalizes a block of the best chain above the last finalized one; it is a machine like
- * the others, and the chain applies what it says. No state rule reads it: rules of the runtime count `settled` blocks
- * by their height alone (DECISIONS section 1), so a node's choice of gadget changes no state root.
+ * Always true: a gadget only ever finalizes a block of the best chain above the last finalized one; it is a machine
+ * like the others, and the chain applies what it says. No state rule reads it: rules of the runtime count `settled`
+ * blocks by their height alone (DECISIONS section 1), so a node's choice of gadget changes no state root.
  */
 import type { Bytes } from '../../base/bytes.ts';
 import type { BlockRef } from '../../state/store.ts';

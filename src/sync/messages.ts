@@ -1,0 +1,138 @@
+/**
+ * # Sync messages: what nodes say to each other about blocks and extrinsics, as SCALE.
+ *
+ * Always true: every sequence has a stated bound that is checked before anything is allocated, and a message that
+ * decodes is exactly the bytes it encodes to. Headers, openings and extrinsics travel as opaque bytes: whoever
+ * imports them decodes them.
+ */
+import { type Bytes, concat, toHex } from '../base/bytes.ts';
+import {
+  bool,
+  boundedBytes,
+  compactU32,
+  fixed,
+  hash,
+  type Of,
+  option,
+  struct,
+  u8,
+  u16,
+  u32,
+  u256,
+  variant,
+  vec,
+} from '../codec/index.ts';
+import { blake2_256 } from '../crypto/hash.ts';
+
+/** A peer as the network names it. */
+export type PeerId = string;
+/** Milliseconds of a monotonic clock. */
+export type Millis = number;
+
+/** Blocks of one response, and so of one request. */
+export const MAX_BLOCKS = 64;
+/** Bytes of one response: 64 blocks of a busy chain are cut here, and the asker goes on from where it ended. */
+export const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
+/** A header with a PreRuntime, a seal and room for pallet digests; the digest of Substrate has no bound of its own. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+/** Profile 2: two panels of 32 KiB and two paths of at most 32 hashes. */
+export const MAX_OPENING_BYTES = 72 * 1024;
+/** One extrinsic; a full block is at most 5 MiB (BlockLength). */
+export const MAX_EXTRINSIC_BYTES = 2 * 1024 * 1024;
+export const MAX_BLOCK_BYTES = 5 * 1024 * 1024;
+/** Extrinsics of one block: 5 MiB of the shortest signed ones (about 105 bytes) are 49,932. */
+export const MAX_EXTRINSICS = 65_536;
+/** Extrinsics of one gossip batch. */
+export const MAX_BATCH = 256;
+export const SHORT_ID_BYTES = 6;
+
+const headerBytes = boundedBytes(MAX_HEADER_BYTES);
+const openingBytes = boundedBytes(MAX_OPENING_BYTES);
+const extrinsicBytes = boundedBytes(MAX_EXTRINSIC_BYTES);
+
+/** How a node stands: sent on connecting, and again whenever it is asked. */
+export const Status = struct({
+  genesis: hash,
+  bestNumber: u32,
+  bestHash: hash,
+  totalDifficulty: u256,
+  finalizedNumber: u32,
+  finalizedHash: hash,
+});
+export type Status = Of<typeof Status>;
+
+/** Which parts of a block are asked for. */
+export const Fields = { header: 1, body: 2, opening: 4, all: 7 } as const;
+
+export const BlocksRequest = struct({
+  fields: u8,
+  from: variant({ Hash: hash, Number: u32 }),
+  /** Toward genesis, by parent hashes; otherwise up the server's best chain. */
+  descending: bool,
+  max: u16,
+});
+export type BlocksRequest = Of<typeof BlocksRequest>;
+
+/** One block of a response; a part that was not asked for, or is no longer kept, is absent. */
+export const BlockData = struct({
+  hash,
+  header: option(headerBytes),
+  body: option(vec(extrinsicBytes, MAX_EXTRINSICS)),
+  opening: option(openingBytes),
+});
+export type BlockData = Of<typeof BlockData>;
+
+/** In the order asked, without holes; empty when the first block is unknown or not on the server's best chain. */
+export const BlocksResponse = vec(BlockData, MAX_BLOCKS);
+export type BlocksResponse = Of<typeof BlocksResponse>;
+
+/** Leading extrinsics that come in full: Timestamp.set, which is in nobody's pool. */
+const MAX_INHERENTS = 4;
+
+/** A new block as it is gossiped: but for its inherents, its extrinsics are mostly in the receiver's pool already. */
+export const Announcement = struct({
+  header: headerBytes,
+  opening: openingBytes,
+  /** The first extrinsics of the block, whole. */
+  inherents: vec(extrinsicBytes, MAX_INHERENTS),
+  /** Short ids of the rest, in order. */
+  ids: vec(fixed(SHORT_ID_BYTES), MAX_EXTRINSICS),
+});
+export type Announcement = Of<typeof Announcement>;
+
+/** Asks for the extrinsics of a block at these places, ascending. */
+export const ExtrinsicsRequest = struct({ block: hash, places: vec(compactU32, MAX_EXTRINSICS) });
+export type ExtrinsicsRequest = Of<typeof ExtrinsicsRequest>;
+
+/** In the order of the places asked for; empty when the block is unknown. */
+export const ExtrinsicsResponse = vec(extrinsicBytes, MAX_EXTRINSICS);
+export type ExtrinsicsResponse = Of<typeof ExtrinsicsResponse>;
+
+/** Extrinsics that a node passes on, each with its length prefix. */
+export const TransactionsBatch = vec(extrinsicBytes, MAX_BATCH);
+export type TransactionsBatch = Of<typeof TransactionsBatch>;
+
+/** The hash of a header: its BLAKE2b-256. */
+export function headerHash(header: Bytes): Bytes {
+  return blake2_256(header);
+}
+
+/**
+ * Names an extrinsic within one block. The block's hash is part of it: unkeyed, two extrinsics that agree in 48 bits
+ * (2^24 tries) would make every announcement that holds one of them fail.
+ */
+export function shortId(block: Bytes, extrinsicHash: Bytes): Bytes {
+  return blake2_256(concat(block, extrinsicHash)).subarray(0, SHORT_ID_BYTES);
+}
+
+/** The announcement of a whole block. */
+export function announcementOf(header: Bytes, opening: Bytes, extrinsics: readonly Bytes[]): Announcement {
+  const block = headerHash(header);
+  const ids = extrinsics.slice(1).map((bytes) => shortId(block, blake2_256(bytes)));
+  return { header, opening, inherents: extrinsics.slice(0, 1), ids };
+}
+
+/** Short ids are looked up by their hex. */
+export function shortIdKey(id: Bytes): string {
+  return toHex(id);
+}
