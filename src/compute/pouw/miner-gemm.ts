@@ -56,6 +56,8 @@ export type LeafHash = (message: Bytes) => Bytes;
 
 /** Winners that one product reports. A block needs one; more than a few mean a target far too easy. */
 export const MAX_WINNERS = 16;
+/** Tile rows that the kernel works on at once (MAX_ROWS in pouw-gemm.ts). */
+const ROWS = 4;
 const RECORD_BYTES = 48;
 const LEAF_PREFIX = 15;
 
@@ -126,7 +128,7 @@ export class MinedGemm {
       slab,
       rank,
       part,
-      at.panelA,
+      at.panelsA,
       at.folds,
       at.seedA,
       at.bound,
@@ -207,9 +209,9 @@ function layout(base: number, shape: Shape) {
     linesB: take(n * rank),
     indicesA: take(8 * k),
     indicesB: take(8 * k),
-    panelA: take(packed),
+    panelsA: take(ROWS * packed),
     panelsB: take((n / TILE) * packed),
-    folds: take(((n / TILE) * slabs + 3) * 64),
+    folds: take(ROWS * ((n / TILE) * slabs + 3) * 64),
   };
   return { ...places, end };
 }

@@ -66,9 +66,11 @@ export function verifyTicket(
   return wins(ticket, target) ? { ok: true, ticket } : { ok: false, code: 'TargetMissed' };
 }
 
+/** Whether every value is in [-64, 63]: exactly those plus 64 have no bit beyond the seventh. */
 function inRange(panel: Int8Array): boolean {
-  for (const value of panel) if (value < OPERAND_MIN || value > OPERAND_MAX) return false;
-  return true;
+  let beyond = 0;
+  for (let i = 0; i < panel.length; i++) beyond |= (panel[i] as number) - OPERAND_MIN;
+  return beyond >>> 0 <= OPERAND_MAX - OPERAND_MIN;
 }
 
 interface OpenedPanel {
