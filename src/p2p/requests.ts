@@ -2,8 +2,8 @@
  * # Requests: questions to peers, and answers to theirs, within quotas.
  *
  * Always true: a peer has at most MAX_INBOUND_STREAMS questions open with us per protocol, its questions pass a
- * bucket of their own, and answers not yet taken stay under MAX_ANSWER_BYTES over all peers. A question that comes too
- * early is held back, so an honest peer that asks in parallel is slowed and not failed; one that keeps flooding pays.
+ * bucket of their own, and answers not yet taken are bounded, over all peers and for each of them. A question that
+ * comes too early is held back, so an honest peer that asks in parallel is slowed and not failed.
  */
 import { Bug } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
@@ -23,6 +23,7 @@ import type { RequestHandler, RequestOptions } from './network.ts';
 import { Quota } from './quota.ts';
 import {
   MAX_ANSWER_BYTES,
+  MAX_ANSWER_BYTES_PER_PEER,
   MAX_HOLD_MS,
   MAX_INBOUND_STREAMS,
   MAX_OUTBOUND_REQUESTS,
@@ -57,7 +58,9 @@ export class Requests {
   private readonly quota = new Quota();
   private readonly lanes = new Map<string, Lane>();
   private readonly answering = new Map<string, number>();
-  private answerBytes = 0;
+  /** Bytes of answers not yet taken, by peer, and of all of them. */
+  private readonly untaken = new Map<string, number>();
+  private allUntaken = 0;
 
   constructor(host: RequestsHost) {
     this.host = host;
@@ -125,7 +128,7 @@ export class Requests {
     const wait = this.quota.take(`${protocol} ${peer}`, limits, this.host.now(), MAX_HOLD_MS);
     if (wait === Number.POSITIVE_INFINITY) {
       this.host.report(peer, FLOOD_PENALTY, `${protocol} quota`);
-      return this.reply(stream, ANSWER_REFUSED, new Uint8Array(0));
+      return this.reply(stream, peer, undefined);
     }
     const question = await readFrame(
       stream,
@@ -140,12 +143,8 @@ export class Requests {
     });
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const handler = this.handlers.get(protocol);
-    if (handler === undefined || this.answerBytes > MAX_ANSWER_BYTES) {
-      return this.reply(stream, ANSWER_REFUSED, new Uint8Array(0));
-    }
-    const payload = await this.handled(handler, question.payload, peer, protocol);
-    if (payload === undefined) return this.reply(stream, ANSWER_REFUSED, new Uint8Array(0));
-    return this.reply(stream, ANSWER_OK, payload);
+    const payload = handler && (await this.handled(handler, question.payload, peer, protocol));
+    return this.reply(stream, peer, payload);
   }
 
   /** The handler's answer, or undefined when it refused or made too long a one. */
@@ -166,12 +165,24 @@ export class Requests {
     return undefined;
   }
 
-  private async reply(stream: FrameStream, status: number, payload: Bytes): Promise<void> {
-    this.answerBytes += payload.length;
+  /** Sends the answer, or a refusal when there is none or too much waits to be taken already. */
+  private async reply(stream: FrameStream, peer: string, answer: Bytes | undefined): Promise<void> {
+    const size = answer?.length ?? 0;
+    const own = (this.untaken.get(peer) ?? 0) + size;
+    const fits = own <= MAX_ANSWER_BYTES_PER_PEER && this.allUntaken + size <= MAX_ANSWER_BYTES;
+    const signal = AbortSignal.timeout(WRITE_TIMEOUT_MS);
+    if (answer === undefined || !fits) {
+      return sendAnswer(stream, { status: ANSWER_REFUSED, payload: new Uint8Array(0) }, signal);
+    }
+    this.untaken.set(peer, own);
+    this.allUntaken += size;
     try {
-      await sendAnswer(stream, { status, payload }, AbortSignal.timeout(WRITE_TIMEOUT_MS));
+      await sendAnswer(stream, { status: ANSWER_OK, payload: answer }, signal);
     } finally {
-      this.answerBytes -= payload.length;
+      this.allUntaken -= size;
+      const left = (this.untaken.get(peer) ?? size) - size;
+      if (left > 0) this.untaken.set(peer, left);
+      else this.untaken.delete(peer);
     }
   }
 

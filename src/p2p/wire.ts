@@ -45,11 +45,12 @@ export const MAX_HOLD_MS = 2_000;
 /** A peer has this long to send its question, and as long to take the answer. */
 export const READ_TIMEOUT_MS = 10_000;
 export const WRITE_TIMEOUT_MS = 30_000;
-/** Answers that wait to be taken, all peers together; beyond it we refuse. */
+/** Answers that wait to be taken, by all peers and by one of them; beyond it we refuse. */
 export const MAX_ANSWER_BYTES = 128 * MIB;
+export const MAX_ANSWER_BYTES_PER_PEER = 32 * MIB;
 
-/** A gossip message; a block is announced as its header and short ids. */
-export const MAX_GOSSIP_BYTES = 512 * KIB;
+/** A gossip message: the largest extrinsic is 2 MiB; a block is announced as its header, opening and short ids. */
+export const MAX_GOSSIP_BYTES = 2 * MIB + 64 * KIB;
 /** An RPC of gossipsub: an answer to IWANT packs several messages. */
 export const MAX_GOSSIP_RPC_BYTES = 4 * MIB;
 
