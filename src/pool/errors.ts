@@ -64,15 +64,13 @@ export const POOL_FAULTS = {
 export type PoolFault = keyof typeof POOL_FAULTS;
 
 /**
- * Refusals that no state of this chain turns into an acceptance. Stale, Future, Payment and ages depend on the branch
- * that the sender sees, a custom code on whoever declared it.
+ * Refusals that no state of this chain turns into an acceptance. Stale, Future, Payment, ages, and for bare calls also
+ * Call and BadSigner depend on the branch that the sender sees, a custom code on whoever declared it.
  */
 const NEVER_VALID: ReadonlySet<string> = new Set([
-  'Call',
   'BadProof',
   'BadMandatory',
   'MandatoryValidation',
-  'BadSigner',
   'UnknownOrigin',
   'NoUnsignedValidator',
 ]);

@@ -247,6 +247,7 @@ export class Graph {
   private demote(tags: readonly string[], changes: Changes): void {
     const gone = new Set(tags.filter((tag) => !this.providers.has(tag)));
     while (gone.size > 0) {
+      this.missAgain(gone);
       const dependents = new Set<Entry>();
       for (const tag of gone) for (const entry of this.requirers.get(tag) ?? []) dependents.add(entry);
       const next = new Set<string>();
@@ -263,6 +264,17 @@ export class Graph {
       for (const tag of next) if (!this.providers.has(tag)) gone.add(tag);
     }
     this.enforceFuture(changes);
+  }
+
+  /** Future entries that had counted on one of these tags wait for it again. */
+  private missAgain(gone: ReadonlySet<string>): void {
+    for (const entry of this.future.values()) {
+      for (const tag of entry.requires) {
+        if (!gone.has(tag)) continue;
+        this.missing.get(entry.key)?.add(tag);
+        index(this.waiting, tag, entry.key);
+      }
+    }
   }
 
   private enforceReady(changes: Changes): void {

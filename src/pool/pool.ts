@@ -9,6 +9,7 @@
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { decodeExtrinsic } from '../primitives/extrinsic.ts';
+import type { TransactionValidityError } from '../runtime/errors.ts';
 import type { Validity } from '../runtime/runtime.ts';
 import { nonceTag } from '../runtime/validity.ts';
 import { Bans, type Millis } from './bans.ts';
@@ -21,6 +22,7 @@ import {
   validityError,
 } from './errors.ts';
 import { type Changes, DEFAULT_LIMITS, type Entry, Graph, type PoolLimits } from './graph.ts';
+import { Parked } from './parked.ts';
 import { type Notice, type WatchEvent, Watches } from './watch.ts';
 
 /** Entries that are validated again after a new head: 128 x 0.2 ms is 1 % of a block time of 3 s. */
@@ -68,6 +70,7 @@ export class Pool {
   private readonly graph: Graph;
   private readonly watches = new Watches();
   private readonly bans = new Bans();
+  private readonly parked = new Parked();
   private seq = 0;
   /** Arrival of the last entry that was validated again. */
   private cursor = -1;
@@ -128,7 +131,7 @@ export class Pool {
         this.watches.close(input.watch);
         return;
       case 'gossip':
-        for (const extrinsic of input.extrinsics) this.gossiped(now, input.peer, extrinsic);
+        this.gossiped(now, input.peer, input.extrinsics);
         return;
       case 'broadcasted':
         for (const hash of input.hashes) this.tell(toHex(hash), { type: 'broadcast', peers: input.peers });
@@ -170,18 +173,26 @@ export class Pool {
     return { error };
   }
 
-  private gossiped(now: Millis, peer: string, extrinsic: Bytes): void {
-    const key = toHex(blake2_256(extrinsic));
-    if (this.graph.get(key) !== undefined || this.bans.isBanned(now, key)) return;
-    if (!this.bans.allows(now, peer)) {
-      this.out.push({ type: 'report', peer, fault: 'TooMany' });
-      return;
+  private gossiped(now: Millis, peer: string, extrinsics: readonly Bytes[]): void {
+    for (const extrinsic of extrinsics) {
+      const key = toHex(blake2_256(extrinsic));
+      if (this.graph.get(key) !== undefined || this.parked.has(key) || this.bans.isBanned(now, key)) continue;
+      if (!this.bans.allows(now, peer)) {
+        // The rest of the batch is not looked at: it costs its sender one report, and us nothing.
+        this.out.push({ type: 'report', peer, fault: 'TooMany' });
+        return;
+      }
+      this.hear(now, peer, key, extrinsic);
     }
+  }
+
+  private hear(now: Millis, peer: string, key: string, extrinsic: Bytes): void {
     const checked = this.check(now, key, extrinsic, false);
     if ('entry' in checked) {
       this.place(checked.entry);
       return;
     }
+    if (checked.early) this.parked.add(key, extrinsic, this.world.bestNumber());
     if (checked.error.name === 'BadFormat') this.out.push({ type: 'report', peer, fault: 'NotAnExtrinsic' });
     if (checked.never) {
       this.bans.ban(now, key);
@@ -190,19 +201,15 @@ export class Pool {
   }
 
   /** Everything that needs no place in the pool: form, bans, and what the runtime says. */
-  private check(
-    now: Millis,
-    key: string,
-    bytes: Bytes,
-    returning: boolean,
-  ): { readonly entry: Entry } | { readonly error: AuthorError; readonly never: boolean } {
-    const refuse = (error: AuthorError, never = false) => ({ error, never });
+  private check(now: Millis, key: string, bytes: Bytes, returning: boolean): { readonly entry: Entry } | Refusal {
+    const refuse = (error: AuthorError): Refusal => ({ error, never: false, early: false });
     if (this.graph.get(key) !== undefined) return refuse(authorError('AlreadyImported', key));
     if (!returning && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
     const valid = this.world.validate(bytes);
     if (!valid.ok) {
       if (valid.malformed) return refuse(authorError('BadFormat'));
-      return refuse(validityError(valid.error), isNeverValid(valid.error));
+      const { error } = valid;
+      return { error: validityError(error), never: isNeverValid(error), early: isEarly(bytes, error) };
     }
     if (valid.provides.length === 0) return refuse(authorError('NoTagsProvided'));
     return {
@@ -254,6 +261,7 @@ export class Pool {
     for (const block of [...retracted].reverse()) {
       for (const extrinsic of block.extrinsics) this.comeBack(now, extrinsic, included);
     }
+    this.unpark(now);
     for (const entry of [...this.graph.entries()]) if (entry.validTill <= number) this.discard(now, entry.key);
     for (const key of this.nextToRevalidate()) this.revalidate(now, key, false);
     this.notify(this.watches.reached(number));
@@ -265,6 +273,7 @@ export class Pool {
       const hash = blake2_256(extrinsic);
       const key = toHex(hash);
       included.add(key);
+      this.parked.remove(key);
       const entry = this.graph.get(key);
       const tags = entry?.provides ?? tagsOf(extrinsic);
       this.graph.settle(key);
@@ -284,9 +293,24 @@ export class Pool {
     const key = toHex(blake2_256(extrinsic));
     if (included.has(key) || this.graph.get(key) !== undefined) return;
     const checked = this.check(now, key, extrinsic, true);
+    if ('error' in checked && checked.early) {
+      this.parked.add(key, extrinsic, this.world.bestNumber());
+      return;
+    }
     // An inherent, or what the new branch made invalid: only who watches it wants to know.
     const error = 'error' in checked ? checked.error : this.place(checked.entry);
     if (error !== undefined) this.tell(key, { type: error.name === 'InvalidTransaction' ? 'invalid' : 'dropped' });
+  }
+
+  /** Tries again what was too early, oldest first: one may have waited for another. */
+  private unpark(now: Millis): void {
+    for (const { key, bytes } of this.parked.due(this.world.bestNumber())) {
+      const checked = this.check(now, key, bytes, true);
+      if ('error' in checked && checked.early) continue;
+      this.parked.remove(key);
+      if ('entry' in checked) this.place(checked.entry);
+      else if (checked.error.name !== 'AlreadyImported') this.tell(key, { type: 'invalid' });
+    }
   }
 
   /** In a circle by arrival, so that each entry's turn comes. */
@@ -305,7 +329,8 @@ export class Pool {
     const validity = this.world.validate(entry.bytes);
     if (!validity.ok) {
       const { error } = validity;
-      if (error.value.type !== 'Future' || !suspected) this.discard(now, key);
+      if (isEarly(entry.bytes, error)) this.park(entry);
+      else if (error.value.type !== 'Future' || !suspected) this.discard(now, key);
       return;
     }
     const requires = validity.requires.map((tag) => toHex(tag));
@@ -325,6 +350,13 @@ export class Pool {
     } else {
       this.tell(key, { type: 'dropped' });
     }
+  }
+
+  private park(entry: Entry): void {
+    const changes = this.graph.remove(entry.key);
+    this.parked.add(entry.key, entry.bytes, this.world.bestNumber());
+    this.tell(entry.key, { type: 'future' });
+    this.moved(changes, undefined);
   }
 
   private discard(now: Millis, key: string): void {
@@ -353,6 +385,19 @@ export class Pool {
   private notify(notices: readonly Notice[]): void {
     for (const notice of notices) this.out.push({ type: 'notice', ...notice });
   }
+}
+
+interface Refusal {
+  readonly error: AuthorError;
+  /** It can never be valid. */
+  readonly never: boolean;
+  /** It may be valid some blocks later. */
+  readonly early: boolean;
+}
+
+/** Whether this is a bare extrinsic that only comes too soon; a signed one says by its nonce what it waits for. */
+function isEarly(extrinsic: Bytes, error: TransactionValidityError): boolean {
+  return error.value.type === 'Future' && senderOf(extrinsic) === undefined;
 }
 
 /** Hex of the signer, undefined for a bare extrinsic. */
