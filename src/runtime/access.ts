@@ -180,7 +180,7 @@ export function reader<S extends Items>(
   return out as unknown as StateReader<S>;
 }
 
-/** One read of one item: `readStorage(view, Balances.storage.TotalIssuance)`, `readStorage(view, System.storage.Account, who)`. */
+/** One read of one item: `readStorage(view, System.storage.Account, who)`. */
 export function readStorage<G>(view: Readable, item: Placed<ValueItem<unknown, G>>): G;
 export function readStorage<K extends KeyParts, G>(
   view: Readable,

@@ -15,7 +15,7 @@ import { blockAt, Context, type Kernel } from './context.ts';
 import { CODE_KEY } from './pallets/system.ts';
 import type { RuntimeSpec } from './spec.ts';
 
-/** `genesis.runtimeGenesis.patch` of a chain spec: sections by pallet (`balances`, `computePow`), fields in camelCase. */
+/** `genesis.runtimeGenesis.patch` of a chain spec: sections by pallet (`balances`, `computePow`), camelCase fields. */
 export type GenesisConfig = Readonly<Record<string, unknown>>;
 
 /** What `:code` holds: spec name, spec version, BLAKE2b-256 of the newest metadata. */

@@ -155,7 +155,7 @@ export interface InherentData {
   readonly timestampMs: bigint;
 }
 
-/** A call that every block holds exactly once, before all others; `make` never fails, so that a block can always be built. */
+/** A call that every block holds once, before all others; `make` never fails, so that a block can always be built. */
 export interface InherentRule<D extends Declared> {
   readonly call: string;
   make(at: Scope<D>, data: InherentData): Readonly<Record<string, unknown>>;

@@ -299,8 +299,8 @@ export function unreserve(chain: Chain, who: AccountId, amount: bigint): bigint 
 }
 
 /**
- * Locks `amount` of what an account holds under an id of 8 characters; replaces a lock of that id, and 0 removes it. Locks
- * overlap: what may not be spent is the largest. A lock may exceed the balance.
+ * Locks `amount` of what an account holds under an id of 8 characters; replaces a lock of that id, and 0 removes it.
+ * Locks overlap: what may not be spent is the largest. A lock may exceed the balance.
  */
 export function lock(chain: Chain, name: string, who: AccountId, amount: bigint): void {
   const at = chain.use(Declared);
@@ -349,7 +349,10 @@ function update(at: At, who: AccountId, info: AccountInfo, next: AccountData): v
   const consumed = info.data.reserved > 0n || info.data.frozen > 0n;
   const consumes = next.reserved > 0n || next.frozen > 0n;
   const accounts = at.use(System).state.Account;
-  if (provided && provides && consumed === consumes) return accounts.put(who, { ...info, data: next });
+  if (provided && provides && consumed === consumes) {
+    accounts.put(who, { ...info, data: next });
+    return;
+  }
   if (consumes && !consumed && info.providers === 0 && !provides) throw dispatchError('NoProviders');
   const consumers = info.consumers + Number(consumes) - Number(consumed);
   if (provided && !provides && info.providers === 1 && consumers > 0) throw dispatchError('ConsumerRemaining');
