@@ -63,6 +63,28 @@ for (const seed of SEEDS) {
   });
 }
 
+for (const seed of [101, 104, 107]) {
+  test(`seed ${seed}: a partition, a crash and a return in the middle of it change nothing about that`, () => {
+    const { net, hosts } = three(seed, 0.02 * (seed % 10), 100 + 500 * (seed % 5), 30);
+    const [, , third] = hosts;
+    const at = (ms: number, spread: number, run: () => void) => net.after(ms + Math.floor(net.random() * spread), run);
+    at(10_000, 10_000, () => net.partition(['a'], ['b', 'c'], true));
+    at(15_000, 15_000, () => third.crash());
+    at(30_000, 10_000, () => net.partition(['a'], ['b', 'c'], false));
+    at(40_000, 8_000, () => third.restart());
+    net.run(18 * T);
+    net.mining = false;
+    assert.ok(net.run(120_000, () => net.weights().size === 1));
+    hosts[0].mineOne();
+    assert.ok(net.run(120_000, () => net.heads().size === 1));
+    const faults = hosts.flatMap(({ reports }) => reports.map(({ fault }) => fault));
+    assert.ok(
+      faults.every((fault) => fault === 'TimedOut'),
+      `honest peers were blamed: ${faults}`,
+    );
+  });
+}
+
 test('two sides of a partition join on the heavier branch, and the lost branch’s notes come back', () => {
   const { net, hosts } = three(11, 0, 200);
   const [a, b, c] = hosts;
@@ -137,5 +159,4 @@ test('a new node syncs from genesis, bodies from all peers at once', () => {
     fresh.reports.filter(({ fault }) => fault !== 'TimedOut'),
     [],
   );
-  assert.ok(START > 0);
 });
