@@ -2,7 +2,7 @@
  * # Metadata: the runtime described to wallets, from the declarations alone.
  *
  * Always true: V14, V15 and V16 are projections of one description over one registry, so they cannot contradict each
- * other. Encoded by polkadot-api's own codec, which clients decode with. What clients look for: docs/spec/clients.md.
+ * other. Encoded by polkadot-api's own codec, which clients decode with. What clients look for: docs/spec/runtime.md.
  */
 import { metadata as codec } from '@polkadot-api/substrate-bindings';
 import { type Bytes, toHex } from '../base/bytes.ts';

@@ -1,4 +1,4 @@
-/** # Types: values that wallets know by their Substrate names and paths (docs/spec/clients.md). */
+/** # Types: values that wallets know by their Substrate names and paths (docs/spec/runtime.md). */
 import type { Bytes } from '../base/bytes.ts';
 import { named, type Of, struct, u32, u128 } from '../codec/index.ts';
 import { AccountId as AccountCodec, MultiAddress } from '../primitives/account.ts';
