@@ -257,7 +257,7 @@ export class Miner {
   /** A fragment is left when the chain ended it, or for a real one when it is overflow. */
   #shouldLeave(work: WorkJson, current: FragmentJson): boolean {
     const now = work.fragments.find((f) => f.id === current.id);
-    if (!now || now.status !== 'Assigned') return true;
+    if (now?.status !== 'Assigned') return true;
     return now.overflow && this.#candidates(work).some((f) => !f.overflow);
   }
 

@@ -64,6 +64,11 @@ export class RpcClient {
 
   /** One call. */
   call<T>(method: string, params: readonly unknown[] = []): Promise<T> {
+    return this.#ask(method, params, () => {});
+  }
+
+  /** `onAnswer` hears the answer before the next message is looked at: a promise would hear it after. */
+  #ask<T>(method: string, params: readonly unknown[], onAnswer: (value: T) => void): Promise<T> {
     const socket = this.#socket;
     if (!socket || socket.readyState !== WebSocket.OPEN) {
       return Promise.reject(new RpcDisconnected(`${method}: not connected to ${this.url}`));
@@ -74,7 +79,11 @@ export class RpcClient {
         this.#waiting.delete(id);
         reject(new RpcDisconnected(`${method}: no answer within ${CALL_TIMEOUT_MS / 1000} s`));
       }, CALL_TIMEOUT_MS);
-      this.#waiting.set(id, { method, resolve: resolve as (value: unknown) => void, reject, timer });
+      const answered = (value: unknown): void => {
+        onAnswer(value as T);
+        resolve(value as T);
+      };
+      this.#waiting.set(id, { method, resolve: answered, reject, timer });
       socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
     });
   }
@@ -114,15 +123,11 @@ export class RpcClient {
   }
 
   #start(subscription: Subscription): void {
-    this.call<string | number>(subscription.method, subscription.params).then(
-      (id) => {
-        subscription.id = id;
-      },
-      () => {
-        // A refused subscription is tried again with the next connection; the caller sees the connection's state.
-        this.#socket?.close();
-      },
-    );
+    const known = (id: string | number): void => {
+      subscription.id = id;
+    };
+    // A refused subscription is tried again with the next connection; the caller sees the connection's state.
+    this.#ask(subscription.method, subscription.params, known).catch(() => this.#socket?.close());
   }
 
   #receive(text: string): void {

@@ -1,7 +1,6 @@
 /** # build-spec: a chain spec as a file: human-readable or raw, as it ships or with its jobs computed anew. */
+import { readFileSync } from 'node:fs';
 import { toHex } from '../../base/bytes.ts';
-import { kernelsBytes } from '../../compute/engine/kernels-file.ts';
-import { sha256 } from '../../crypto/hash.ts';
 import { type ChainSpec, encodeSpec, runtimeSpec } from '../../node/chain-spec.ts';
 import { genesisEntries } from '../../node/genesis.ts';
 import { publicJobs } from '../../node/job-assets.ts';
@@ -44,7 +43,7 @@ export function recomputed(spec: ChainSpec, data?: string): ChainSpec {
   const jobs = { ...patch.jobs, publicJobs: publicJobs(data, profile).slice(0, count === 0 ? undefined : count) };
   return {
     ...spec,
-    consensus: { ...spec.consensus, kernels: toHex(sha256(kernelsBytes())) },
+    consensus: { ...spec.consensus, kernels: kernelsHash() },
     genesis: { runtimeGenesis: { patch: { ...patch, jobs } } },
   };
 }
@@ -54,4 +53,10 @@ function rawForm(spec: ChainSpec): ChainSpec {
   const entries = genesisEntries(spec, runtime).map(([key, value]) => [toHex(key), toHex(value)] as const);
   const top = Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
   return { ...spec, genesis: { raw: { top, childrenDefault: {} } } };
+}
+
+/** SHA-256 of the kernels as the tree pins it. */
+function kernelsHash(): string {
+  const pinned = readFileSync(new URL('../../compute/kernels/kernels.sha256', import.meta.url), 'utf8');
+  return `0x${pinned.slice(0, 64)}`;
 }
