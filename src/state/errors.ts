@@ -1,6 +1,6 @@
 /** # StoreError: what can go wrong with the chain's memory, as a table: code, sentence, what the operator can do. */
 
-export const STORE_FAULTS = {
+const STORE_FAULTS = {
   CorruptDatabase: 'the database does not hold what was written to it',
   WrongGenesis: 'the directory belongs to another chain',
   DatabaseLocked: 'another process has the database open',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
+import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { keyOf } from '../../src/state/key.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import { assertHolds, assertUnknown, childOf, filled, genesisOf, type Truth } from './chains.ts';
@@ -13,6 +14,9 @@ type Step =
   | { type: 'revert'; count: number }
   | { type: 'justify' | 'dropOpening'; pick: number }
   | { type: 'flush' | 'reload' | 'crash' };
+
+// Four thousand blocks with the plain hash would take ten seconds.
+await installFastPaths();
 
 const pick = fc.nat({ max: 1000 });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -171,20 +175,46 @@ test('any sequence of imports, choices, settlements, reversals and crashes leave
   );
 });
 
-test('an archive shows the state of every block back to genesis', async () => {
-  const { genesis, truth } = genesisOf(2);
-  const store = MemoryStore.create(genesis, 'archive');
-  const blocks = [truth];
-  for (let i = 1; i <= 300; i++) {
-    const block = childOf(blocks[i - 1] as Truth, i);
+/** A chain of `length` small blocks, settled as it grows. */
+function longChain(store: MemoryStore, root: Truth, length: number): Truth[] {
+  const blocks = [root];
+  for (let i = 1; i <= length; i++) {
+    const block = childOf(blocks[i - 1] as Truth, i, 2);
     store.append(block);
     store.setBest(block.hash);
     if (i % 7 === 0) store.settle((blocks[i - 3] as Truth).hash);
     blocks.push(block);
   }
+  return blocks;
+}
+
+test('an archive shows the state of every block back to genesis', async () => {
+  const { genesis, truth } = genesisOf(2);
+  const store = MemoryStore.create(genesis, 'archive');
+  const blocks = longChain(store, truth, 300);
   await store.verify();
-  const again = MemoryStore.load(store.records, 'archive');
-  for (const i of [0, 1, 17, 150, 151, 296, 297, 300]) assertHolds(again, blocks[i] as Truth, true);
+  for (const i of [0, 1, 63, 64, 65, 127, 128, 129, 151, 295, 296, 297, 300]) {
+    assertHolds(MemoryStore.load(store.records, 'archive'), blocks[i] as Truth, true);
+  }
+});
+
+test('four thousand blocks back is a handful of records, and without them the single ones lead there too', async () => {
+  const { genesis, truth } = genesisOf(2);
+  const store = MemoryStore.create(genesis, 'archive');
+  const blocks = longChain(store, truth, 4200);
+  await store.flush(false);
+  const reads: string[] = [];
+  const counted = new Map(store.records);
+  const get = counted.get.bind(counted);
+  counted.get = (key) => {
+    if (/^[ru]/.test(key) && get(key) !== undefined) reads.push(key);
+    return get(key);
+  };
+  assertHolds(MemoryStore.load(counted, 'archive'), blocks[40] as Truth, true);
+  assert.ok(reads.length < 200, `${reads.length} records read`);
+  for (const key of [...store.records.keys()]) if (key.startsWith('u')) store.records.delete(key);
+  assertHolds(MemoryStore.load(store.records, 'archive'), blocks[40] as Truth, true);
+  await assert.rejects(store.verify(), { code: 'CorruptDatabase' });
 });
 
 test('a block that does not continue its parent, or does not do what it says, is refused', () => {

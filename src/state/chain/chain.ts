@@ -35,9 +35,10 @@ import {
   present,
   SCHEMA,
 } from './records.ts';
+import { spanKeysAt, spansAt } from './spans.ts';
 import { States } from './states.ts';
 import type { Tail, TailBlock } from './tail.ts';
-import type { WriteQueue, Writes } from './write-queue.ts';
+import { sizeOf, type WriteQueue, type Writes } from './write-queue.ts';
 
 /** How far back states are kept: blocks below the settled one, or all of them. */
 export type Pruning = number | 'archive';
@@ -172,7 +173,9 @@ export class Chain implements ChainStore {
     this.put('block', blockKey('block', added.number, name), BlockRecord.enc({ ...block, arrival: this.arrivals }));
     this.put('body', blockKey('body', added.number, name), Body.enc([...block.body]));
     this.put('number', COUNTED.number + name, heightBytes(added.number));
-    this.put('diff', blockKey('diff', added.number, name), encodeDiff(block.changes));
+    const { changes } = block;
+    this.counts.diff++;
+    this.queue.putLater(blockKey('diff', added.number, name), sizeOf(changes), () => encodeDiff(changes));
     if (block.opening !== undefined) this.put('opening', blockKey('opening', added.number, name), block.opening);
     this.arrivals++;
     this.states.keep(added, tree, block.changes);
@@ -203,6 +206,8 @@ export class Chain implements ChainStore {
       this.put('undo', COUNTED.undo + heightKey(block.number), undo);
       this.drop('diff', blockKey('diff', block.number, block.name));
       this.queue.change(changes);
+      const spans = this.pruning === 'archive' ? spansAt(block.number, this.queue) : [];
+      for (const [key, span] of spans) this.put('span', key, span);
     }
     for (const block of way.dropped) this.forget(block);
     this.prune();
@@ -311,6 +316,7 @@ export class Chain implements ChainStore {
     const wanted = Math.max(1, this.tail.settled.number - this.pruning + 1);
     for (let left = MAX_PRUNED_AT_ONCE; left > 0 && this.undoFrom < wanted; left--) {
       this.drop('undo', COUNTED.undo + heightKey(this.undoFrom));
+      for (const key of spanKeysAt(this.undoFrom)) this.dropIfThere('span', key);
       this.undoFrom++;
     }
   }

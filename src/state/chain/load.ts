@@ -35,7 +35,7 @@ import { Tail, type TailBlock } from './tail.ts';
 import type { RecordSource, WriteQueue, Writes } from './write-queue.ts';
 
 /** Settled blocks whose links are checked at every start; the rest by `verify`. */
-export const CHECKED_BELOW = 256;
+const CHECKED_BELOW = 256;
 
 /** The block and state that a chain begins with. */
 export interface Genesis {

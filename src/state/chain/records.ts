@@ -39,6 +39,8 @@ export const COUNTED = {
   diff: 'd',
   /** number -> what settling the block at this height overwrote */
   undo: 'r',
+  /** number of blocks, number -> several undo records as one (spans.ts) */
+  span: 'u',
   /** hash -> number */
   number: 'n',
   /** number -> hash of the canonical chain */

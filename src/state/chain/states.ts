@@ -12,6 +12,7 @@ import type { StateTree } from '../tree.ts';
 import type { ChangeSet } from '../view.ts';
 import { Lru } from './lru.ts';
 import { blockKey, COUNTED, decoded, heightKey, present } from './records.ts';
+import { stepDown } from './spans.ts';
 import type { TailBlock } from './tail.ts';
 import type { RecordSource } from './write-queue.ts';
 
@@ -107,9 +108,9 @@ export class States {
     for (const kept of this.below.values()) if (kept.number >= number && kept.number < from.number) from = kept;
     if (from.number === number) return from.tree;
     const sum = new Map<string, Bytes | null>();
-    for (let height = from.number; height > number; height--) {
-      const key = COUNTED.undo + heightKey(height);
-      addChanges(sum, decoded('undo', key, present('undo', key, this.records.get(key)), decodeDiff));
+    for (let height = from.number; height > number; ) {
+      const next = stepDown(sum, height, number, this.records);
+      height = present('undo', COUNTED.undo + heightKey(height), next);
     }
     const tree = proven(from.tree.with(sum), stateRoot, number);
     this.below.set(heightKey(number), { number, tree });

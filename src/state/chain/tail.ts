@@ -9,7 +9,7 @@ import type { Bytes } from '../../base/bytes.ts';
 import { StoreError } from '../errors.ts';
 import type { BlockRef } from '../store.ts';
 
-export const MAX_TAIL = 65_536;
+const MAX_TAIL = 65_536;
 
 /** A block of the tail, or the settled block at its foot. */
 export interface TailBlock extends BlockRef {

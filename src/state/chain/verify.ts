@@ -62,7 +62,7 @@ export class Verification {
     const index = this.counts[column]++;
     if (column === 'block') this.block(key, value);
     else if (column === 'body') decoded('body', key, value, (bytes) => Body.dec(bytes));
-    else if (column === 'diff') decoded('diff', key, value, decodeDiff);
+    else if (column === 'diff' || column === 'span') decoded(column, key, value, decodeDiff);
     else if (column === 'undo') {
       decoded('undo', key, value, decodeDiff);
       this.expect(

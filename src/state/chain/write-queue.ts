@@ -18,6 +18,8 @@ export interface Writes {
   readonly state: ChangeSet;
 }
 
+type Later = () => Bytes;
+
 /** Synchronous reads of what is on disk. Throws StoreError `CorruptDatabase` rather than return a damaged record. */
 export interface RecordSource {
   get(key: string): Bytes | undefined;
@@ -30,7 +32,7 @@ const ENTRY_BYTES = 128;
 
 export class WriteQueue implements RecordSource {
   private readonly source: RecordSource;
-  private staged = new Map<string, Bytes | null>();
+  private staged = new Map<string, Bytes | null | Later>();
   private flying: Writes['records'] | undefined;
   // Settled states are never read from records while the chain is open: they need no place in the map.
   private state: ChangeSet[] = [];
@@ -47,7 +49,7 @@ export class WriteQueue implements RecordSource {
 
   get(key: string): Bytes | undefined {
     const staged = this.staged.get(key);
-    if (staged !== undefined) return staged ?? undefined;
+    if (staged !== undefined) return (typeof staged === 'function' ? staged() : staged) ?? undefined;
     const flying = this.flying?.get(key);
     if (flying !== undefined) return flying ?? undefined;
     return this.source.get(key);
@@ -58,6 +60,12 @@ export class WriteQueue implements RecordSource {
     this.staged.set(key, value);
   }
 
+  /** A record that is encoded when its batch is taken: during sync most diffs are deleted before. */
+  putLater(key: string, size: number, encode: Later): void {
+    this.size += ENTRY_BYTES + size;
+    this.staged.set(key, encode);
+  }
+
   delete(key: string): void {
     this.size += ENTRY_BYTES;
     this.staged.set(key, null);
@@ -65,7 +73,7 @@ export class WriteQueue implements RecordSource {
 
   /** Changes the settled state, after all changes before. */
   change(changes: ChangeSet): void {
-    for (const value of changes.values()) this.size += ENTRY_BYTES + (value?.length ?? 0);
+    this.size += sizeOf(changes);
     this.state.push(changes);
   }
 
@@ -77,8 +85,10 @@ export class WriteQueue implements RecordSource {
   /** The batch to write now. */
   take(): Writes {
     assert(this.flying === undefined, 'one batch flies at a time');
-    const writes = { records: this.staged, state: merged(this.state) };
-    this.flying = this.staged;
+    for (const [key, value] of this.staged) if (typeof value === 'function') this.staged.set(key, value());
+    const records = this.staged as Map<string, Bytes | null>;
+    const writes = { records, state: merged(this.state) };
+    this.flying = records;
     this.staged = new Map();
     this.state = [];
     this.size = 0;
@@ -89,6 +99,13 @@ export class WriteQueue implements RecordSource {
   landed(): void {
     this.flying = undefined;
   }
+}
+
+/** Memory that a change set holds, roughly. */
+export function sizeOf(changes: ChangeSet): number {
+  let size = 0;
+  for (const value of changes.values()) size += ENTRY_BYTES + (value?.length ?? 0);
+  return size;
 }
 
 function merged(sequence: readonly ChangeSet[]): ChangeSet {

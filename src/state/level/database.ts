@@ -17,6 +17,7 @@ const CHECKSUM_BYTES = 4;
 /** Log and memory table; two of each exist at most. The journal reaches four times as far back. */
 export const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 const PAGE = 1000;
+const STATE_LETTER = STATE_COLUMN.charCodeAt(0);
 const LOCKED = /LEVEL_LOCKED|\block\b/i;
 
 export interface DatabaseOptions {
@@ -133,7 +134,7 @@ function fill(batch: ChainedBatch<View, Uint8Array, Uint8Array>, { records, stat
   }
   for (const [name, value] of state) {
     const from = at;
-    at += keys.write(STATE_COLUMN, at, 'latin1');
+    keys[at++] = STATE_LETTER;
     at += keys.write(name, at, 'latin1');
     const key = keys.subarray(from, at);
     if (value === null) batch.del(key);

@@ -1,4 +1,4 @@
-/** # MemoryStore: the chain of `--tmp` and of tests: the same logic as on disk, over a Map that dies with the process. */
+/** # MemoryStore: the chain of `--tmp` and of tests: the logic of the disk over a Map that dies with the process. */
 import type { Bytes } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, loaded, readHead } from '../chain/load.ts';

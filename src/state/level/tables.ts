@@ -40,7 +40,7 @@ export async function checkTables(folder: string, budget: number): Promise<numbe
   return sum;
 }
 
-/** Tables that the manifest lists, newest first: a compaction that was cut off leaves others, half written, which nobody reads. */
+/** Tables that the manifest lists, newest first. A compaction that was cut off leaves others, which nobody reads. */
 async function liveTables(folder: string): Promise<{ name: string; size: number }[]> {
   const names = await inFile('db', readdir(folder));
   if (!names.includes('CURRENT')) throw new StoreError('CorruptDatabase', 'CURRENT is missing');

@@ -10,7 +10,7 @@ import { blake2_256 } from '../../crypto/hash.ts';
 import { keyOf } from '../key.ts';
 import { nibbleAt } from './nibble.ts';
 
-export const PROOF_FAULTS = {
+const PROOF_FAULTS = {
   MissingNode: 'a node on the way of the key is not in the proof',
   MissingValue: 'the value of the key is not in the proof, only its hash',
   MalformedNode: 'a node on the way of the key is not the encoding of a trie node',
