@@ -10,6 +10,7 @@ import type { Bytes } from '../../base/bytes.ts';
 import type { WasmKernels } from '../canonical/wasm.ts';
 import { type PouwCalls, pouwCalls } from './calls.ts';
 import type { Operand } from './commitment.ts';
+import type { LeafHash } from './leaf-hash.ts';
 import { kappaOf, type NoiseHeader, SIDE_A, SIDE_B, seedsOf } from './noise.ts';
 import { buildOpening, type Opening } from './opening.ts';
 import { type Place, type Shape, TILE, ticketCount } from './profile.ts';
@@ -51,9 +52,6 @@ export interface Mined extends OperandRoots {
   readonly best: Ticket;
 }
 
-/** A hash of one leaf by the host, for machines whose native SHA-256 beats four lanes of SIMD. */
-export type LeafHash = (message: Bytes) => Bytes;
-
 /** Winners that one product reports. A block needs one; more than a few mean a target far too easy. */
 export const MAX_WINNERS = 16;
 /** Tile rows that the kernel works on at once (MAX_ROWS in pouw-gemm.ts). */
@@ -72,7 +70,7 @@ export class MinedGemm {
   readonly #scratch: number;
   readonly #hash: LeafHash | undefined;
 
-  /** `scratch` is a multiple of 64. The memory grows when a shape needs it. */
+  /** `scratch` is a multiple of 64; the memory grows when a shape needs it. `hash`: see fasterLeafHash. */
   constructor(kernels: WasmKernels, scratch: number, hash?: LeafHash) {
     assert(scratch % 64 === 0, 'scratch is aligned to 64 bytes');
     this.#kernels = kernels;

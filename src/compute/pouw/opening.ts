@@ -22,7 +22,7 @@ export interface Opening {
 // m, n < 2^32 and at most 16 slabs: a tree has at most 2^32 leaves, a path at most 32 siblings.
 const path = vec(hash, 32);
 
-/** The opening of a ticket from the raw operands. Hashes both operands: about 10 ms for a product of 512 x 256 x 1024. */
+/** The opening of a ticket from the raw operands. Hashes both: about 10 ms for a product of 512 x 256 x 1024. */
 export function buildOpening(a: Operand, b: Operand, shape: Shape, place: Place): Opening {
   const { slab } = shape.profile;
   return {

@@ -10,6 +10,7 @@ import { merkleLeaf, merkleRoot } from '../../../src/compute/merkle.ts';
 import { pouwCalls } from '../../../src/compute/pouw/calls.ts';
 import { type Operand, operandRoot, panelOf } from '../../../src/compute/pouw/commitment.ts';
 import { keystream } from '../../../src/compute/pouw/keystream.ts';
+import { fasterLeafHash, LEAF_HASH_SCRATCH } from '../../../src/compute/pouw/leaf-hash.ts';
 import { MAX_WINNERS, type Mined, MinedGemm, minedScratch } from '../../../src/compute/pouw/miner-gemm.ts';
 import {
   kappaOf,
@@ -284,4 +285,20 @@ test('a winner found by the kernels opens and verifies, with either evaluator', 
   };
   assert.deepEqual(verifyTicket(claim), { ok: true, ticket: winner.ticket });
   assert.deepEqual(verifyTicket(claim, ticketKernel(kernels, scratchOf(size))), { ok: true, ticket: winner.ticket });
+});
+
+test('leaves are hashed by whoever is faster by the clock, the kernels in doubt', () => {
+  // Three readings a round: before, between and after.
+  const clock = (kernelsMs: number, hostMs: number) => {
+    let now = 0;
+    let reading = 0;
+    return () => {
+      now += [0, kernelsMs, hostMs][reading++ % 3] as number;
+      return now;
+    };
+  };
+  kernels.grow(BASE + LEAF_HASH_SCRATCH);
+  assert.equal(fasterLeafHash(kernels, BASE, sha256, clock(2, 1)), sha256);
+  assert.equal(fasterLeafHash(kernels, BASE, sha256, clock(1, 2)), undefined);
+  assert.equal(fasterLeafHash(kernels, BASE, sha256, clock(1, 1)), undefined);
 });
