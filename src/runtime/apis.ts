@@ -60,7 +60,7 @@ const Validity = result(ValidTransaction, TransactionValidityError);
 const Outcome = result(unit, DispatchError);
 
 /** The 8 bytes by which clients know an API. */
-export function apiId(name: string): Bytes {
+function apiId(name: string): Bytes {
   return blake2_64(utf8(name));
 }
 

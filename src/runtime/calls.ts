@@ -48,7 +48,7 @@ export interface Calls extends Link {
 }
 
 /** `pallet_transaction_payment` for TransactionPayment; System is `frame_system`. */
-export function cratePath(name: string): string {
+function cratePath(name: string): string {
   if (name === 'System') return 'frame_system';
   return `pallet_${name.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase()}`;
 }

@@ -25,18 +25,14 @@ export const TokenError = variant(
 );
 export type TokenErrorName = Of<typeof TokenError>['type'];
 
-export const ArithmeticError = variant(
+const ArithmeticError = variant(
   { Underflow: unit, Overflow: unit, DivisionByZero: unit },
   { path: 'sp_arithmetic::ArithmeticError' },
 );
-export type ArithmeticErrorName = Of<typeof ArithmeticError>['type'];
 
-export const TransactionalError = variant(
-  { LimitReached: unit, NoLayer: unit },
-  { path: 'sp_runtime::TransactionalError' },
-);
+const TransactionalError = variant({ LimitReached: unit, NoLayer: unit }, { path: 'sp_runtime::TransactionalError' });
 
-export const TrieError = variant(
+const TrieError = variant(
   {
     InvalidStateRoot: unit,
     IncompleteDatabase: unit,
@@ -94,11 +90,6 @@ export function tokenError(name: TokenErrorName): DispatchFailure {
   return new DispatchFailure({ type: 'Token', value: { type: name } }, `Token.${name}`);
 }
 
-/** A failure of integer arithmetic, to be thrown. */
-export function arithmeticError(name: ArithmeticErrorName): DispatchFailure {
-  return new DispatchFailure({ type: 'Arithmetic', value: { type: name } }, `Arithmetic.${name}`);
-}
-
 type BareErrorName = Exclude<DispatchError['type'], 'Module' | 'Token' | 'Arithmetic' | 'Transactional' | 'Trie'>;
 
 /** A failure that carries no data, to be thrown. */
@@ -125,7 +116,7 @@ export const InvalidTransaction = variant(
   { path: 'sp_runtime::transaction_validity::InvalidTransaction' },
 );
 
-export const UnknownTransaction = variant(
+const UnknownTransaction = variant(
   { CannotLookup: unit, NoUnsignedValidator: unit, Custom: tuple(u8) },
   { path: 'sp_runtime::transaction_validity::UnknownTransaction' },
 );
@@ -139,7 +130,7 @@ export type TransactionValidityError = Of<typeof TransactionValidityError>;
 export type InvalidName = Exclude<Of<typeof InvalidTransaction>['type'], 'Custom'>;
 
 /** What each refusal says to a person: the texts of transaction_validity.rs, which wallets show. */
-export const VALIDITY_TEXTS: Readonly<Record<InvalidName | 'CannotLookup' | 'NoUnsignedValidator', string>> = {
+const VALIDITY_TEXTS: Readonly<Record<InvalidName | 'CannotLookup' | 'NoUnsignedValidator', string>> = {
   Call: 'Transaction call is not expected',
   Payment: 'Inability to pay some fees (e.g. account balance too low)',
   Future: 'Transaction will be valid in the future',

@@ -46,11 +46,6 @@ export function plus(a: Weight, b: Weight): Weight {
   return { ref_time: a.ref_time + b.ref_time, proof_size: a.proof_size + b.proof_size };
 }
 
-/** `weight` taken `times`. */
-export function times(weight: Weight, count: number): Weight {
-  return { ref_time: weight.ref_time * BigInt(count), proof_size: weight.proof_size * BigInt(count) };
-}
-
 /** One value for each class of calls. */
 export function perClass<T>(of: Codec<T>): Codec<{ normal: T; operational: T; mandatory: T }> {
   const params = [{ name: 'T', shape: of.shape }];

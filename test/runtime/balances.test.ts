@@ -8,7 +8,7 @@ import { reader } from '../../src/runtime/access.ts';
 import type { RuntimeCall } from '../../src/runtime/calls.ts';
 import type { DispatchError } from '../../src/runtime/errors.ts';
 import { event, pallet, rules } from '../../src/runtime/pallet.ts';
-import { deposit, lock, reserve, slash, unreserve, withdraw } from '../../src/runtime/pallets/balances.ts';
+import { deposit, lock, reserve, slash, unlock, unreserve, withdraw } from '../../src/runtime/pallets/balances.ts';
 import { headerAuthor, TransactionPayment } from '../../src/runtime/pallets/transaction-payment.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
@@ -233,6 +233,7 @@ const Vault = rules(VaultDeclared, {
       },
     },
     lock: { index: 2, doc: 'Locks.', args, weight, run: (at, { amount }) => lock(at, 'vaultlok', at.signer, amount) },
+    unlock: { index: 6, doc: 'Unlocks.', args, weight, run: (at) => unlock(at, 'vaultlok', at.signer) },
     reserve: { index: 3, doc: 'Reserves.', args, weight, run: (at, { amount }) => reserve(at, at.signer, amount) },
     unreserve: {
       index: 4,
@@ -274,7 +275,7 @@ test('whatever is called in whatever order, no unit appears or vanishes', () => 
         call('Balances', 'transfer_all', { dest: { type: 'Id', value: account(to) }, keep_alive }),
       ),
     fc
-      .tuple(fc.constantFrom('put', 'take', 'lock', 'reserve', 'unreserve', 'slash'), amount)
+      .tuple(fc.constantFrom('put', 'take', 'lock', 'unlock', 'reserve', 'unreserve', 'slash'), amount)
       .map(([name, value]) => call('Vault', name, { amount: value })),
   );
   const step = fc.record({ by: who, of: fc.oneof(calls, fc.array(calls, { maxLength: 4 }).map(batchAll)) });

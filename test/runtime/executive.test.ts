@@ -1,7 +1,8 @@
 /** # Blocks: what execution promises to consensus, wallets and everyone who replays it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { equal } from '../../src/base/bytes.ts';
+import fc from 'fast-check';
+import { concat, equal } from '../../src/base/bytes.ts';
 import { mortalEra } from '../../src/primitives/era.ts';
 import { bareExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { reader, readStorage } from '../../src/runtime/access.ts';
@@ -10,6 +11,7 @@ import { Timestamp } from '../../src/runtime/pallets/timestamp.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
+import { orderedRoot } from '../../src/state/trie/root.ts';
 import { alice, bob, call, carol, dave, HOST, names, sealed, TestChain, transferCall, UNIT } from './test-chain.ts';
 
 test('an empty block holds its timestamp and can always be built', () => {
@@ -201,4 +203,45 @@ test('hashes of 2,400 blocks are kept, and that of the genesis forever', () => {
   const heights = [...chain.system.BlockHash.keys()];
   assert.equal(heights.length, BLOCK_HASH_COUNT + 1);
   assert.ok(heights.includes(0) && !heights.includes(1) && heights.includes(chain.header.number - 1));
+});
+
+test('whatever bytes arrive, judging, calling and executing answer and never throw', () => {
+  const chain = new TestChain();
+  const batch = call('Utility', 'batch', { calls: [transferCall('transfer_keep_alive', bob.accountId, UNIT)] });
+  const seeds = [chain.signed(alice, batch), chain.signed(alice, batch, { era: mortalEra(64, 0) }, chain.at.hash)];
+  const functions = [
+    'Metadata_metadata_at_version',
+    'TaggedTransactionQueue_validate_transaction',
+    'BlockBuilder_apply_extrinsic',
+    'TransactionPaymentApi_query_info',
+    'TransactionPaymentApi_query_fee_details',
+    'TransactionPaymentApi_query_weight_to_fee',
+    'AccountNonceApi_account_nonce',
+  ];
+  const change = fc.record({ at: fc.nat(400), to: fc.nat(255) });
+  const parent = { header: chain.header, ticket: undefined };
+  const { header, extrinsics } = chain.runtime.builder(chain.tree, parent, chain.time(1)).finish();
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...seeds),
+      fc.array(change, { maxLength: 4 }),
+      fc.uint8Array(),
+      (seed, changes, raw) => {
+        const mutated = seed.slice();
+        for (const { at, to } of changes) if (at < mutated.length) mutated[at] = to;
+        for (const bytes of [mutated, raw]) {
+          chain.runtime.validate(chain.tree, bytes, chain.at);
+          for (const fn of functions) {
+            chain.runtime.call(chain.tree, fn, bytes, chain.at);
+            chain.runtime.call(chain.tree, fn, concat(Uint8Array.of(2), bytes, chain.at.hash), chain.at);
+          }
+          const body = [...extrinsics, bytes];
+          const block = { header: { ...header, extrinsicsRoot: orderedRoot(body) }, extrinsics: body };
+          const executed = chain.runtime.execute(chain.tree, block, parent);
+          assert.ok(!executed.ok);
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
 });

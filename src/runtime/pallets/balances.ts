@@ -214,7 +214,7 @@ function checkWithdraw(at: At, info: AccountInfo, amount: bigint, keep: Preserva
 }
 
 /** Whether an account that receives `amount` has at least the existential deposit then. */
-export function canDeposit(chain: Chain, who: AccountId, amount: bigint): boolean {
+function canDeposit(chain: Chain, who: AccountId, amount: bigint): boolean {
   return chain.use(System).state.Account.get(who).data.free + amount >= chain.spec.existentialDeposit;
 }
 

@@ -54,7 +54,7 @@ const RawEvents = codec<Uint8Array>(
   (from) => from.take(from.left),
 );
 
-export const NO_ACCOUNT: AccountInfo = {
+const NO_ACCOUNT: AccountInfo = {
   nonce: 0,
   consumers: 0,
   providers: 0,
