@@ -27,6 +27,7 @@ const commands = {
   test: (args) => [[node24, [...quiet, 'scripts/test.mjs', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],
+  genesis: () => [[node24, ['scripts/genesis.mjs']]],
   check: () => [
     [node24, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']],
     [node24, [join(root, 'node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '.']],
