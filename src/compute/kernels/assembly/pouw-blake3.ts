@@ -149,7 +149,9 @@ export function ticketOf(out: usize, key: usize, fold: usize): void {
  * u32 wins, u32 limit, 8 bytes free, then records of 48 bytes: the best ticket, and the first `limit` winners, which
  * are the tickets not above `bound`. A record is ti, tj, s, free, ticket.
  */
-export function keepTickets(folds: usize, count: u32, key: usize, bound: usize, result: usize, ti: u32, slabs: u32): void {
+export function keepTickets(
+  folds: usize, count: u32, key: usize, bound: usize, result: usize, ti: u32, slabs: u32,
+): void {
   const best = result + 16;
   for (let from: u32 = 0; from < count; from += 4) {
     fourDigests(key, folds + from * 64);

@@ -95,7 +95,7 @@ export function leafStride(slab: u32): u32 {
   return slab * 16 + 80;
 }
 
-/** Cuts q[lines][k] into leaves: the message of leaf (i, s) begins 15 bytes into its stride and is slab/4 + 1 blocks. */
+/** Cuts q[lines][k] into leaves: the message of a leaf begins 15 bytes into its stride and is slab/4 + 1 blocks. */
 export function pouwLeaves(leaves: usize, q: usize, lines: u32, k: u32, slab: u32): void {
   const stride = leafStride(slab);
   let leaf = leaves;
@@ -113,7 +113,7 @@ export function pouwLeaves(leaves: usize, q: usize, lines: u32, k: u32, slab: u3
   }
 }
 
-/** The dense entries of lines from .. from+lines-1 to out[lines/16][rank][16]; raw: lines*rank bytes, rounded up to 256. */
+/** The dense entries of lines from .. from+lines-1 to out[lines/16][rank][16]; raw: lines*rank bytes, up to 256 more. */
 export function pouwLines(out: usize, raw: usize, seed: usize, tag: u32, from: u32, lines: u32, rank: u32): void {
   pouwKeystream(raw, seed, tag, (from * rank) >> 6, lines * rank);
   for (let line: u32 = 0; line < lines; line += 16) {
