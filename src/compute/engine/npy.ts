@@ -45,8 +45,8 @@ export function readNpy(file: Bytes): RuntimeTensor {
   const shape = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(header)?.[1];
   expect(shape !== undefined, 'no shape');
   const dims = shape.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number(part)]));
-  // A copy, so that typed arrays are aligned.
-  const data = file.slice(start + size);
+  // A copy, so that typed arrays are aligned; `slice` would not copy where the file is a Buffer.
+  const data = Uint8Array.from(file.subarray(start + size));
   const count = elements(dims);
   const width = type === 'i64' ? 8 : type === 'bool' ? 1 : 4;
   expect(Number.isSafeInteger(count) && data.length === count * width, `${data.length} bytes for ${dims.join('x')}`);

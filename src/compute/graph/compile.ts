@@ -31,9 +31,12 @@ export interface CompileOptions extends AdmissionOptions {
   readonly precision?: Precision;
 }
 
-/** A compiled graph. `graph.outputs`: the new state parts (none in an evaluation graph), then the loss. */
+/**
+ * A compiled graph. `graph.outputs`: of a step graph the new state parts, then the loss; of an evaluation graph the
+ * loss; of an inference graph the model's outputs.
+ */
 export interface CompiledGraph {
-  readonly kind: 'step' | 'evaluation';
+  readonly kind: 'step' | 'evaluation' | 'inference';
   readonly precision: Precision;
   readonly graph: Graph;
   readonly parameters: readonly Parameter[];
@@ -84,6 +87,28 @@ export function compile(model: OnnxModel, options: CompileOptions): Compiled {
   return { step, evaluation, theta: forward.theta, cost: checkCost(step.graph, options.limits ?? DEFAULT_LIMITS) };
 }
 
+/** The forward model alone, for inference: its outputs from theta and its inputs, all roundings nearest. */
+export function compileForward(
+  model: OnnxModel,
+  options: AdmissionOptions & { readonly precision?: Precision } = {},
+): { readonly inference: CompiledGraph; readonly theta: Bytes } {
+  const forward = admit(model, options);
+  ensure(forward.parameters.length > 0, 'NoGradient', 'the model has no parameters');
+  const precision = options.precision ?? 'i7';
+  const b = new GraphBuilder(model.name);
+  for (const name of RESERVED) b.reserve(name);
+  const values = declareForward(b, forward);
+  lower(b, forward.graph, values, { precision, parameters: new Set(forward.parameters.map(({ name }) => name)) });
+  const outputs = forward.outputs.map(({ value }) => values.get(value) as string);
+  ensure(new Set(outputs).size === outputs.length, 'DuplicateName', 'two outputs are one value');
+  const data = forward.inputs.map(({ name }) => values.get(name) as string);
+  const graph = b.finish(outputs, ['theta', ...data]);
+  return {
+    inference: { kind: 'inference', precision, graph, parameters: forward.parameters, record: undefined },
+    theta: forward.theta,
+  };
+}
+
 /** The inputs that a batch fills: neither state, nor scalars of a step, nor uniforms. */
 export function dataInputs({ graph }: CompiledGraph): readonly Tensor[] {
   const uniforms = new Set(graph.nodes.flatMap(({ op, inputs }) => (op.startsWith('CPowGemmSR') ? [inputs[2]] : [])));
@@ -97,6 +122,11 @@ interface Declared {
 
 /** theta and its parts, the data inputs, and the input that the loss adds. */
 function declare(b: GraphBuilder, forward: ForwardModel, options: CompileOptions): Declared {
+  return { map: declareForward(b, forward), target: declareTarget(b, forward, options) };
+}
+
+/** theta and its parts, and the data inputs, by the names that the model gives them. */
+function declareForward(b: GraphBuilder, forward: ForwardModel): Map<string, string> {
   const map = new Map<string, string>();
   const sizes = forward.parameters.map(({ dims }) => elements(dims));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -105,13 +135,12 @@ function declare(b: GraphBuilder, forward: ForwardModel, options: CompileOptions
     ensure(!RESERVED.includes(name), 'BadName', `the input name ${name} is reserved`);
     map.set(name, b.input(name, type, dims));
   }
-  const target = declareTarget(b, forward, options);
   const split = { axis: int(0), split: ints(sizes) };
   const flat = sizes.length === 1 ? [theta] : b.emitAll('Split', [theta], split, forward.parameters.map(flatName));
   forward.parameters.forEach(({ name, dims }, i) => {
     map.set(name, b.reshape(flat[i] as string, dims, name));
   });
-  return { map, target };
+  return map;
 }
 
 function flatName({ name, dims }: Parameter): string {

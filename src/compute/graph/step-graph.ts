@@ -45,6 +45,11 @@ export function stepGraphHash(file: Bytes): Bytes {
   return sha256(file);
 }
 
+/** Whether a file claims to be written by this compiler; `readStepGraph` finds out. Throws GraphError. */
+export function isStepGraph(file: Bytes): boolean {
+  return Object.hasOwn(readModel(file).metadata, KIND);
+}
+
 /** The compiled graph of a file. Throws GraphError, also when the file is an ONNX model of another origin. */
 export function readStepGraph(file: Bytes): CompiledGraph {
   const model = readModel(file);
@@ -105,9 +110,12 @@ function listName(graph: Graph, values: readonly number[], lists: Map<string, Te
   return name;
 }
 
+const isKind = (kind: string | undefined): kind is CompiledGraph['kind'] =>
+  kind === 'step' || kind === 'evaluation' || kind === 'inference';
+
 function fromModel(model: OnnxModel): CompiledGraph {
   const kind = model.metadata[KIND];
-  ensure(kind === 'step' || kind === 'evaluation', 'NotAStepGraph', 'no kind in its metadata');
+  ensure(isKind(kind), 'NotAStepGraph', 'no kind in its metadata');
   const precision = (['i7', 'f32'] as const).find((each) => CLASSES[each] === model.metadata[CLASS]);
   ensure(precision !== undefined, 'NotAStepGraph', 'no class in its metadata');
   const record = model.metadata[RECORD];
@@ -205,12 +213,13 @@ function checkState(compiled: CompiledGraph): void {
   const state = STATE_INPUTS.filter((name) => graph.inputs.some((input) => input.name === name));
   const parts = kind === 'step' ? state.length : 0;
   ensure(state[0] === 'theta' && (kind === 'step' || state.length === 1), 'NotAStepGraph', 'state inputs');
-  ensure(graph.outputs.length === parts + 1, 'NotAStepGraph', `${graph.outputs.length} outputs`);
+  if (kind !== 'inference')
+    ensure(graph.outputs.length === parts + 1, 'NotAStepGraph', `${graph.outputs.length} outputs`);
   for (const name of state) ensure(isVector(tensorOf(graph, name)), 'NotAStepGraph', `input ${name}`);
   graph.outputs.forEach((name, i) => {
     const tensor = tensorOf(graph, name);
-    const valid = i < parts ? isVector(tensor) : tensor.type === 'f32' && tensor.dims.length === 0;
-    ensure(valid, 'NotAStepGraph', `output ${name}`);
+    const isScalar = tensor.type === 'f32' && tensor.dims.length === 0;
+    ensure(kind === 'inference' || (i < parts ? isVector(tensor) : isScalar), 'NotAStepGraph', `output ${name}`);
   });
   if (record !== undefined) checkLayout(record, dataInputs(compiled));
 }

@@ -132,7 +132,7 @@ export class PlanRunner {
   }
 
   /** Bits of output i after a run. A copy. */
-  output(i: number): Int32Array {
+  output(i: number): Int32Array<ArrayBuffer> {
     const { offset, dims } = must(this.plan.outputs[i], `no output ${i}`);
     return this.#kernels.i32.slice(offset / 4, offset / 4 + elements(dims));
   }
