@@ -44,15 +44,13 @@ export interface Submission {
   readonly opening: Bytes;
 }
 
-export const SUBMIT_FAULTS = {
-  StaleTemplate: ['the chain has moved on: `best` is the block to build on', 'take the newest template'],
-  UnknownTemplate: ['no template of this number is kept', 'take the newest template'],
-  BadTicket: ['the ticket is refused: `error` says by which check', 'see error'],
-} as const satisfies Record<string, readonly [sentence: string, remedy: string]>;
-
+/** Why a submission makes no block. In each case the miner takes the newest template and goes on. */
 export type SubmitError =
+  /** The chain has moved on: `best` is the block to build on. */
   | { readonly code: 'StaleTemplate'; readonly best: BlockRef }
+  /** No template of this number is kept. */
   | { readonly code: 'UnknownTemplate'; readonly best: BlockRef }
+  /** The ticket is refused: `error` says by which check. */
   | { readonly code: 'BadTicket'; readonly error: BlockError };
 
 export interface AuthorParts {

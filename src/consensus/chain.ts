@@ -14,7 +14,7 @@ import { blake2_256 } from '../crypto/hash.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import { type Blame, type BlockError, type BlockFault, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
-import type { Millis } from './difficulty.ts';
+import { lowerBound, type Millis } from './difficulty.ts';
 import type { Finality, FinalityEffect, FinalityInput } from './finality/finality.ts';
 import {
   checkHeader,
@@ -27,8 +27,8 @@ import {
   sealBlock,
   storeBlock,
 } from './import.ts';
-import { metaOf } from './meta.ts';
-import type { ConsensusRules } from './rules.ts';
+import { parentBlock } from './meta.ts';
+import { type ConsensusRules, MAX_DRIFT_MS, MAX_HOLD_MS } from './rules.ts';
 import { checkWork } from './seal.ts';
 import { ForkTree, MAX_CHILDREN, type TreeBlock } from './tree.ts';
 import { WaitingRoom } from './waiting.ts';
@@ -36,7 +36,7 @@ import { WaitingRoom } from './waiting.ts';
 /** Blocks given and not yet looked at: what sync hands over at once, four times. */
 export const MAX_QUEUE = 256;
 const MAX_BAD = 1_024;
-/** An orphan must show this much of the best block's work: 2^-6, as forks of young chains may be easier. */
+/** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
 const ORPHAN_WORK_SHIFT = 6n;
 
 export interface ChainParts {
@@ -249,7 +249,9 @@ export class Chain {
       this.refuse(block, error);
       return;
     }
-    const least = metaOf(this.store, this.head.hash).difficulty >> ORPHAN_WORK_SHIFT;
+    const head = parentBlock(this.store, this.head.hash);
+    const latest = now + MAX_DRIFT_MS + MAX_HOLD_MS;
+    const least = lowerBound(this.rules.difficulty, head, latest) >> ORPHAN_WORK_SHIFT;
     const work = checkWork(this.rules, block.sealed, block.opening, least);
     if (!work.ok) {
       const code: BlockFault = work.error.code === 'TargetMissed' ? 'TooLittleWork' : work.error.code;

@@ -30,33 +30,6 @@ export function bestOf(blocks: readonly TreeBlock[]): TreeBlock {
   return must(best, 'the best of no blocks');
 }
 
-/** The way from one head to another: newest retracted first, oldest enacted first. */
-export interface TreeRoute {
-  readonly retracted: readonly TreeBlock[];
-  readonly enacted: readonly TreeBlock[];
-}
-
-/** What leaves and what joins the best chain when the head moves between two blocks of one tree. */
-export function routeBetween(from: TreeBlock, to: TreeBlock): TreeRoute {
-  const retracted: TreeBlock[] = [];
-  const enacted: TreeBlock[] = [];
-  let a: TreeBlock | undefined = from;
-  let b: TreeBlock | undefined = to;
-  while (a !== b) {
-    const one: TreeBlock = must(a, 'two blocks of one tree');
-    const other: TreeBlock = must(b, 'two blocks of one tree');
-    if (one.number >= other.number) {
-      retracted.push(one);
-      a = one.parent;
-    }
-    if (other.number >= one.number) {
-      enacted.push(other);
-      b = other.parent;
-    }
-  }
-  return { retracted, enacted: enacted.reverse() };
-}
-
 function ticketValue(block: Weighed): bigint {
   return block.ticket === undefined ? 0n : fromLittleEndian(block.ticket);
 }

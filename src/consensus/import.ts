@@ -69,7 +69,7 @@ export function decodeBlock(received: ReceivedBlock): Checked<DecodedBlock> {
 }
 
 /** A header and its pow_ items. */
-export function decodeHeader(bytes: Bytes): Checked<{ readonly decoded: Header; readonly sealed: Sealed }> {
+function decodeHeader(bytes: Bytes): Checked<{ readonly decoded: Header; readonly sealed: Sealed }> {
   try {
     const decoded = Header.dec(bytes);
     return passed({ decoded, sealed: readSealed(decoded) });

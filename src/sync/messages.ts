@@ -37,9 +37,8 @@ export const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 export const MAX_HEADER_BYTES = 16 * 1024;
 /** Profile 2: two panels of 32 KiB and two paths of at most 32 hashes. */
 export const MAX_OPENING_BYTES = 72 * 1024;
-/** One extrinsic; a full block is at most 5 MiB (BlockLength). */
+/** One extrinsic. */
 export const MAX_EXTRINSIC_BYTES = 2 * 1024 * 1024;
-export const MAX_BLOCK_BYTES = 5 * 1024 * 1024;
 /** Extrinsics of one block: 5 MiB of the shortest signed ones (about 105 bytes) are 49,932. */
 export const MAX_EXTRINSICS = 65_536;
 /** Extrinsics of one gossip batch. */

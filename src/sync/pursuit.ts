@@ -88,7 +88,7 @@ interface Slot {
 }
 
 /** Number and parent of a header; undefined when it is none. */
-export function linkOf(header: Bytes): { readonly number: number; readonly parent: Bytes } | undefined {
+function linkOf(header: Bytes): { readonly number: number; readonly parent: Bytes } | undefined {
   try {
     const { number, parentHash } = Header.dec(header);
     return { number, parent: parentHash };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, compare, equal, toHex } from '../../src/base/bytes.ts';
-import { isBetter, routeBetween } from '../../src/consensus/choice.ts';
+import { isBetter } from '../../src/consensus/choice.ts';
 import { DepthFinality } from '../../src/consensus/finality/depth.ts';
 import { metaOf } from '../../src/consensus/meta.ts';
 import { ForkTree, MAX_CHILDREN } from '../../src/consensus/tree.ts';
@@ -133,12 +133,12 @@ test('an orphan whose parent never comes is given up after a minute', () => {
   assert.equal(node.chain.waitingCount, 0);
 });
 
-test('an orphan that shows less than a 64th of the work of our head is not kept', () => {
+test('an orphan that shows less than a 64th of the work that could follow our head is not kept', () => {
   const source = new Node();
   source.grow(3);
   const [first, , third] = blocksOf(source) as [MadeBlock, MadeBlock, MadeBlock];
   let ticket = new Uint8Array(32);
-  const node = new Node({ rules: { ...rulesFrom(1n << 30n), evaluate: () => ticket } });
+  const node = new Node({ rules: { ...rulesFrom(1n << 40n), evaluate: () => ticket } });
   node.now = source.now;
   node.give(first);
   assert.equal(node.store.best.number, 1, 'the lowest ticket wins at any difficulty');
@@ -288,25 +288,13 @@ test('openings are kept for good, or as far below the last finalized block as is
   );
 });
 
-test('the tree of a store finds its forks again, and the way between any two heads', () => {
+test('the tree of a store finds its forks again, and keeps one branch when that is finalized', () => {
   const { node, a, b } = twoBranches({ a: 2, b: 3 });
   for (const block of [...a, ...b]) node.give(block);
   const tree = ForkTree.from(node.store);
   assert.equal(tree.size, 1 + 2 + 5);
   const leaves = tree.leaves();
   assert.equal(leaves.length, 2);
-  const [from, to] = [tree.get((a[1] as MadeBlock).hash), tree.get((b[2] as MadeBlock).hash)];
-  assert.ok(from !== undefined && to !== undefined);
-  const route = routeBetween(from, to);
-  assert.deepEqual(
-    route.retracted.map(({ number }) => number),
-    [4, 3],
-  );
-  assert.deepEqual(
-    route.enacted.map(({ number }) => number),
-    [3, 4, 5],
-  );
-  assert.deepEqual(routeBetween(to, to), { retracted: [], enacted: [] });
   tree.finalize((b[0] as MadeBlock).hash);
   assert.equal(tree.size, 3);
   assert.equal(tree.get((a[0] as MadeBlock).hash), undefined);

@@ -205,6 +205,7 @@ test('at constant power the difficulty spreads by 7 to 10 % and the block time h
   const d = steady.map((sample) => Math.log(sample.difficulty));
   const middle = mean(d);
   const spread = Math.sqrt(mean(d.map((value) => (value - middle) ** 2)));
+  console.log(`at constant power: D spreads by ${(100 * spread).toFixed(1)} %`);
   assert.ok(spread > 0.07 && spread < 0.1, `spread ${spread}`);
   const bias = mean(run.slice(500).map((sample) => sample.gap)) - 1;
   assert.ok(Math.abs(bias) < 0.02, `bias ${bias}`);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, equal, toHex } from '../../src/base/bytes.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { MINERS, type Miner, note, START, T } from '../consensus/world.ts';
+import { MINERS, type Miner, note, T } from '../consensus/world.ts';
 import { Host, Network } from './network.ts';
 
 await installFastPaths();
