@@ -9,11 +9,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { getDynamicBuilder, getLookupFn } from '@polkadot-api/metadata-builders';
 import { metadata as codec, unifyMetadata } from '@polkadot-api/substrate-bindings';
-import { TestChain } from './test-chain.ts';
+import { toHex } from '../../src/base/bytes.ts';
+import { PALLETS } from '../../src/runtime/pallets/index.ts';
+import { createRuntime } from '../../src/runtime/runtime.ts';
+import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
+import { HOST, TestChain } from './test-chain.ts';
 
 const FILE = join(import.meta.dirname, 'metadata.snapshot.json');
-const { runtime } = new TestChain();
+const runtime = createRuntime({ pallets: PALLETS, spec: DEFAULT_SPEC, host: HOST });
 const described = unifyMetadata(codec.dec(runtime.metadata(16)));
 const type = (id: number | undefined) => (id === undefined ? undefined : described.lookup[id]);
 
@@ -102,6 +107,37 @@ test('every type is said once, and every reference points to one', () => {
     return JSON.stringify(rest);
   });
   assert.equal(new Set(spelled).size, spelled.length);
+});
+
+test('a client can build every call, event, item, constant and function from every version', () => {
+  for (const version of [14, 15, 16] as const) {
+    const unified = unifyMetadata(codec.dec(runtime.metadata(version)));
+    const builder = getDynamicBuilder(getLookupFn(unified));
+    for (const { name, storage, constants, calls, events, errors } of unified.pallets) {
+      for (const item of storage?.items ?? []) {
+        const { value, fallback } = builder.buildStorage(name, item.name);
+        if (item.modifier === 1) assert.equal(toHex(value.enc(fallback)), item.fallback, `${name}.${item.name}`);
+      }
+      for (const one of constants) {
+        const of = builder.buildConstant(name, one.name);
+        assert.equal(toHex(of.enc(of.dec(one.value))), one.value, `${name}.${one.name}`);
+      }
+      const caseNames = (id: number | undefined) => {
+        const def = id === undefined ? undefined : unified.lookup[id]?.def;
+        return def?.tag === 'variant' ? def.value.map((one) => one.name) : [];
+      };
+      for (const one of caseNames(calls?.type)) builder.buildCall(name, one);
+      for (const one of caseNames(events?.type)) builder.buildEvent(name, one);
+      for (const one of caseNames(errors?.type)) builder.buildError(name, one);
+    }
+    for (const api of unified.apis) for (const { name } of api.methods) builder.buildRuntimeCall(api.name, name);
+  }
+});
+
+test('no pallet that accepts work can mint or move certificates', () => {
+  const certificates = snapshot.pallets.find(({ name }) => name === 'Certificates');
+  assert.deepEqual(certificates?.calls, []);
+  assert.ok(!snapshot.pallets.some(({ name }) => name === 'Sudo'));
 });
 
 test('the marker under :code changes with the version', () => {
