@@ -183,7 +183,7 @@ export interface KernelCalls {
    * scratch `attentionScratch` bytes. Outputs overlap no input.
    */
   attention(o: number, p: number, q: number, k: number, v: number, shape: number, scratch: number): void;
-  /** dq, dk, dv (strided places) from grad (the gradient of o, placed as o), q, k, v and p. */
+  /** dq, dk, dv (strided places) from grad (the gradient of o, placed as o), q, k, v and p as attention left it. */
   attentionGrad(
     dq: number,
     dk: number,
@@ -264,18 +264,20 @@ export interface Kernels extends KernelCalls {
   grow(bytes: number): void;
 }
 
-/** Bytes of scratch for `gemmF32`: a packed strip of B and one of A. */
+/** Bytes of scratch for `gemmF32`: a packed strip of eight columns of B. */
 export function gemmF32Scratch(k: number): number {
-  return 4 * k * 16;
+  return 4 * 8 * k;
 }
 
-/** Bytes of scratch for `attention` and `attentionGrad`: two transposed heads and one matrix of scores. */
+/** Bytes of scratch for `attention` and `attentionGrad`: four packed heads and one matrix of scores. */
 export function attentionScratch(tokens: number, width: number): number {
-  const padded = (tokens + 7) & ~7;
-  return 4 * (2 * padded * width + tokens * padded);
+  const paddedTokens = (tokens + 7) & ~7;
+  const paddedWidth = (width + 7) & ~7;
+  return 4 * (4 * paddedTokens * paddedWidth + tokens * tokens);
 }
 
-/** Bytes of scratch for `igemm`: both operands widened to 16 bits, k padded to 16. */
-export function igemmScratch(m: number, n: number, k: number): number {
-  return 2 * (m + n) * ((k + 15) & ~15);
+/** Bytes of scratch for `igemm`: A and a strip of eight columns of B, widened to 16 bits, with k padded to 8. */
+export function igemmScratch(m: number, _n: number, k: number): number {
+  const rows = (m + 3) & ~3;
+  return 2 * (rows + 8) * ((k + 7) & ~7);
 }

@@ -9,9 +9,14 @@ export function canonical(word: number): number {
   return (word & 0x7fffffff) > 0x7f800000 ? NAN_WORD : word >>> 0;
 }
 
+/** Words beyond each tensor that no kernel may touch, and what stands in them. */
+const GUARDS = 4;
+const GUARD_WORD = 0xdeadbeef;
+
 export class Bench {
   readonly kernels: Kernels;
   #next = RESERVED_BYTES;
+  #guards: number[] = [];
 
   constructor(kernels: Kernels) {
     this.kernels = kernels;
@@ -20,13 +25,25 @@ export class Bench {
   /** Forgets every tensor. */
   clear(): void {
     this.#next = RESERVED_BYTES;
+    this.#guards = [];
+  }
+
+  /** Throws if a kernel wrote beyond a tensor. */
+  #intact(): void {
+    for (const at of this.#guards) {
+      const words = this.kernels.u32.subarray(at / 4, at / 4 + GUARDS);
+      if (!words.every((word) => word === GUARD_WORD)) throw new Error(`a kernel wrote beyond the tensor before ${at}`);
+    }
   }
 
   /** Room for n words, 16-byte aligned (plus `offset` words, to try other alignments). */
   room(n: number, offset = 0): number {
     const at = this.#next + 4 * offset;
-    this.#next = (at + 4 * n + 31) & ~15;
+    const end = at + 4 * Math.ceil(n);
+    this.#next = (end + 4 * GUARDS + 15) & ~15;
     this.kernels.grow(this.#next);
+    this.kernels.u32.fill(GUARD_WORD, end / 4, end / 4 + GUARDS);
+    this.#guards.push(end);
     return at;
   }
 
@@ -43,6 +60,7 @@ export class Bench {
   }
 
   read(at: number, n: number): Uint32Array {
+    this.#intact();
     return this.kernels.u32.slice(at / 4, at / 4 + n).map(canonical);
   }
 

@@ -208,7 +208,12 @@ const products: Record<string, Handler> = {
   attentionGrad: (run) => {
     const [t, d] = [run.size('T'), run.size('D')];
     const [grad, q, k, v, p] = [run.put('do'), run.put('q'), run.put('k'), run.put('v'), run.put('p')];
-    const [dq, dk, dv, scratch] = [run.room(t * d), run.room(t * d), run.room(t * d), run.room(attentionScratch(t, d))];
+    const [dq, dk, dv, scratch] = [
+      run.room(t * d),
+      run.room(t * d),
+      run.room(t * d),
+      run.room(attentionScratch(t, d) / 4),
+    ];
     run.kernels.attentionGrad(dq, dk, dv, grad, q, k, v, p, headShape(run), scratch);
     return { dq: run.read(dq, t * d), dk: run.read(dk, t * d), dv: run.read(dv, t * d) };
   },

@@ -44,15 +44,15 @@ const TABLE: usize = memory.data<u32>(
   ],
   16,
 );
-const LOWER = 0;
-const UPPER = 1;
-const LOG2E = 2;
-const MAGIC = 3;
-const LN2_HIGH = 4;
-const LN2_LOW = 5;
-const EXP = 6;
+export const LOWER = 0;
+export const UPPER = 1;
+export const LOG2E = 2;
+export const MAGIC = 3;
+export const LN2_HIGH = 4;
+export const LN2_LOW = 5;
+export const EXP = 6;
 const HALF = 11;
-const ONE = 12;
+export const ONE = 12;
 const NORMAL = 13;
 const TWO24 = 14;
 const ROOT_HALF = 15;
@@ -73,7 +73,7 @@ const NORMAL_DENSITY = 51;
 
 // @ts-ignore: decorator
 @inline
-function constant(index: i32): v128 {
+export function constant(index: i32): v128 {
   return v128.load32_splat(TABLE + 4 * index);
 }
 // @ts-ignore: decorator
@@ -144,30 +144,6 @@ export function log4(x: v128): v128 {
   return v128.bitselect(y, constant(NOT_A_NUMBER), f32x4.gt(x, f32x4.splat(0)));
 }
 
-/** tanh(u). */
-// @ts-ignore: decorator
-@inline
-export function tanh4(u: v128): v128 {
-  const a = f32x4.abs(u);
-  const z = mul(u, u);
-  let p = constant(TANH);
-  p = horner(p, z, TANH + 1);
-  p = horner(p, z, TANH + 2);
-  p = horner(p, z, TANH + 3);
-  p = horner(p, z, TANH + 4);
-  const near = add(mul(mul(p, z), u), u);
-  const t = sub(constant(ONE), div(f32x4.splat(2), add(exp4(add(a, a)), constant(ONE))));
-  const far = v128.bitselect(u, t, i32x4.splat(0x80000000));
-  return v128.bitselect(near, far, f32x4.lt(a, constant(TANH_SMALL)));
-}
-
-/** 1 / (1 + exp(-x)). */
-// @ts-ignore: decorator
-@inline
-export function sigmoid4(x: v128): v128 {
-  return div(constant(ONE), add(constant(ONE), exp4(f32x4.neg(x))));
-}
-
 /** erf(x): a rational function of the clamped x. */
 // @ts-ignore: decorator
 @inline
@@ -195,66 +171,119 @@ export function erf4(v: v128): v128 {
 export function relu4(x: v128): v128 {
   return add(f32x4.pmax(x, f32x4.splat(0)), f32x4.splat(0));
 }
-
-/** sigmoid(u + u) of Gelu's u. */
-// @ts-ignore: decorator
-@inline
-function geluGate(x: v128): v128 {
-  const cube = mul(constant(GELU_CUBE), mul(x, mul(x, x)));
-  const u = mul(constant(GELU_ROOT), add(x, cube));
-  return sigmoid4(add(u, u));
-}
-// @ts-ignore: decorator
-@inline
-export function gelu4(x: v128): v128 {
-  return mul(x, geluGate(x));
-}
-// @ts-ignore: decorator
-@inline
-export function geluGrad4(x: v128, dy: v128): v128 {
-  const g = geluGate(x);
-  const w = mul(constant(GELU_ROOT), add(constant(ONE), mul(constant(GELU_SLOPE), mul(x, x))));
-  return mul(dy, add(g, mul(mul(mul(x, g), sub(constant(ONE), g)), add(w, w))));
-}
 // @ts-ignore: decorator
 @inline
 export function geluErf4(x: v128): v128 {
-  const t = mul(x, constant(ROOT_HALF));
-  return mul(mul(constant(HALF), x), add(constant(ONE), erf4(t)));
+  return mul(mul(constant(HALF), x), add(constant(ONE), erf4(mul(x, constant(ROOT_HALF)))));
+}
+
+// Functions that hold an exp come in two halves: the argument of exp from x, and the value from x and e = exp(argument).
+
+/** 1 / (1 + e): sigmoid(x) of e = exp(-x). */
+// @ts-ignore: decorator
+@inline
+function gate4(e: v128): v128 {
+  return div(constant(ONE), add(constant(ONE), e));
+}
+
+/** The argument of tanh's exp. */
+// @ts-ignore: decorator
+@inline
+export function tanhArgument4(u: v128): v128 {
+  const a = f32x4.abs(u);
+  return add(a, a);
 }
 // @ts-ignore: decorator
 @inline
-export function geluErfGrad4(x: v128, dy: v128): v128 {
-  const t = mul(x, constant(ROOT_HALF));
-  const density = mul(constant(NORMAL_DENSITY), exp4(f32x4.neg(mul(t, t))));
-  return mul(dy, add(mul(constant(HALF), add(constant(ONE), erf4(t))), mul(x, density)));
+export function tanhOf4(u: v128, e: v128): v128 {
+  const z = mul(u, u);
+  let p = constant(TANH);
+  p = horner(p, z, TANH + 1);
+  p = horner(p, z, TANH + 2);
+  p = horner(p, z, TANH + 3);
+  p = horner(p, z, TANH + 4);
+  const near = add(mul(mul(p, z), u), u);
+  const t = sub(constant(ONE), div(f32x4.splat(2), add(e, constant(ONE))));
+  const far = v128.bitselect(u, t, i32x4.splat(0x80000000));
+  return v128.bitselect(near, far, f32x4.lt(f32x4.abs(u), constant(TANH_SMALL)));
 }
 // @ts-ignore: decorator
 @inline
-export function silu4(x: v128): v128 {
-  return mul(x, sigmoid4(x));
+export function tanhGradOf4(x: v128, e: v128, dy: v128): v128 {
+  const t = tanhOf4(x, e);
+  return mul(dy, sub(constant(ONE), mul(t, t)));
+}
+
+/** The argument of sigmoid's and Silu's exp. */
+// @ts-ignore: decorator
+@inline
+export function sigmoidArgument4(x: v128): v128 {
+  return f32x4.neg(x);
 }
 // @ts-ignore: decorator
 @inline
-export function siluGrad4(x: v128, dy: v128): v128 {
-  const s = sigmoid4(x);
-  const inner = add(constant(ONE), mul(x, sub(constant(ONE), s)));
-  return mul(dy, mul(s, inner));
+export function sigmoidOf4(e: v128): v128 {
+  return gate4(e);
 }
 // @ts-ignore: decorator
 @inline
-export function sigmoidGrad4(x: v128, dy: v128): v128 {
-  const s = sigmoid4(x);
+export function sigmoidGradOf4(e: v128, dy: v128): v128 {
+  const s = gate4(e);
   return mul(dy, mul(s, sub(constant(ONE), s)));
 }
 // @ts-ignore: decorator
 @inline
-export function tanhGrad4(x: v128, dy: v128): v128 {
-  const t = tanh4(x);
-  return mul(dy, sub(constant(ONE), mul(t, t)));
+export function siluOf4(x: v128, e: v128): v128 {
+  return mul(x, gate4(e));
 }
 // @ts-ignore: decorator
 @inline
-export function erfGrad4(x: v128, dy: v128): v128 {
-  return mul(dy, mul(constant(ERF_SLOPE), exp4(f32x4.neg(mul(x, x)))));
+export function siluGradOf4(x: v128, e: v128, dy: v128): v128 {
+  const s = gate4(e);
+  return mul(dy, mul(s, add(constant(ONE), mul(x, sub(constant(ONE), s)))));
+}
+
+/** -(u + u) of Gelu's u. */
+// @ts-ignore: decorator
+@inline
+export function geluArgument4(x: v128): v128 {
+  const cube = mul(constant(GELU_CUBE), mul(x, mul(x, x)));
+  const u = mul(constant(GELU_ROOT), add(x, cube));
+  return f32x4.neg(add(u, u));
+}
+// @ts-ignore: decorator
+@inline
+export function geluOf4(x: v128, e: v128): v128 {
+  return mul(x, gate4(e));
+}
+// @ts-ignore: decorator
+@inline
+export function geluGradOf4(x: v128, e: v128, dy: v128): v128 {
+  const g = gate4(e);
+  const w = mul(constant(GELU_ROOT), add(constant(ONE), mul(constant(GELU_SLOPE), mul(x, x))));
+  return mul(dy, add(g, mul(mul(mul(x, g), sub(constant(ONE), g)), add(w, w))));
+}
+
+/** -(x*x). */
+// @ts-ignore: decorator
+@inline
+export function erfGradArgument4(x: v128): v128 {
+  return f32x4.neg(mul(x, x));
+}
+// @ts-ignore: decorator
+@inline
+export function erfGradOf4(e: v128, dy: v128): v128 {
+  return mul(dy, mul(constant(ERF_SLOPE), e));
+}
+// @ts-ignore: decorator
+@inline
+export function geluErfGradArgument4(x: v128): v128 {
+  return erfGradArgument4(mul(x, constant(ROOT_HALF)));
+}
+// @ts-ignore: decorator
+@inline
+export function geluErfGradOf4(x: v128, e: v128, dy: v128): v128 {
+  const density = mul(constant(NORMAL_DENSITY), e);
+  const share = mul(constant(HALF), add(constant(ONE), erf4(mul(x, constant(ROOT_HALF)))));
+  return mul(dy, add(share, mul(x, density)));
 }

@@ -1,5 +1,5 @@
 // Matmul: GemmF32 of section 5. Strips of eight columns of B are packed, four rows of A pass over each.
-import { clearTile, growTile, storeTileRow } from './tile';
+import { clearTile, growTile, growTileAcross, growTileRow, storeTileRow } from './tile';
 
 /** Copies columns [0, width) of a strip of b (element [l][j] at l * kStep + j * nStep bytes) to out[k][8], +0 beyond. */
 function packStrip(out: usize, b: usize, k: i32, kStep: usize, nStep: usize, width: i32): void {
@@ -40,11 +40,17 @@ export function gemmF32(
       for (let i = 0; i < m; i += 4) {
         const rows = min(m - i, 4);
         const a0 = a + (i as usize) * aRow;
-        const a1 = rows > 1 ? a0 + aRow : a0;
-        const a2 = rows > 2 ? a1 + aRow : a0;
-        const a3 = rows > 3 ? a2 + aRow : a0;
         clearTile();
-        growTile(a0, a1, a2, a3, aStep, scratch, 32, k);
+        if (!transposeA) {
+          const a1 = rows > 1 ? a0 + aRow : a0;
+          const a2 = rows > 2 ? a1 + aRow : a0;
+          const a3 = rows > 3 ? a2 + aRow : a0;
+          growTile(a0, a1, a2, a3, scratch, 32, k);
+        } else if (rows == 4) {
+          growTileAcross(a0, aStep, scratch, 32, k);
+        } else {
+          for (let r = 0; r < rows; r++) growTileRow(r, a0 + ((r as usize) << 2), aStep, scratch, 32, k);
+        }
         const out = c + (i as usize) * cRow + ((j as usize) << 2);
         for (let r = 0; r < rows; r++) storeTileRow(r, out + (r as usize) * cRow, scale, width);
       }

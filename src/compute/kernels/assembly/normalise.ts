@@ -1,5 +1,6 @@
 // Normalise: layer normalisation, softmax and the losses of section 6, row by row.
-import { add, exp4, log4, mul, sub } from './lanes';
+import { exponentShifted } from './exponent';
+import { add, log4, mul, sub } from './lanes';
 import { loadPart, storePart } from './memory';
 import {
   columnSum,
@@ -112,24 +113,6 @@ function rowMost(x: usize, n: i32): f32 {
   return m;
 }
 
-/** out[i] = exp(x[i] - most). */
-// @ts-ignore: decorator
-@inline
-function exponents(out: usize, x: usize, most: f32, n: i32): void {
-  const most4 = f32x4.splat(most);
-  const width = (n as usize) << 2;
-  let i: usize = 0;
-  for (; i + 32 <= width; i += 32) {
-    const first = exp4(sub(v128.load(x + i), most4));
-    const second = exp4(sub(v128.load(x + i, 16), most4));
-    v128.store(out + i, first);
-    v128.store(out + i, second, 16);
-  }
-  for (; i + 16 <= width; i += 16) v128.store(out + i, exp4(sub(v128.load(x + i), most4)));
-  const rest = n & 3;
-  if (rest) storePart(out + i, exp4(sub(loadPart(x + i, rest), most4)), rest);
-}
-
 /** x[i] = x[i] * factor, or (x[i] * factor) * second. */
 // @ts-ignore: decorator
 @inline
@@ -150,7 +133,7 @@ function scaleRow(x: usize, factor: f32, second: f32, twice: bool, n: i32): void
 
 /** Softmax of one row's first `range` values; the rest of p is +0. */
 export function softmaxRow(p: usize, x: usize, range: i32, n: i32): void {
-  exponents(p, x, rowMost(x, range), range);
+  exponentShifted(p, x, rowMost(x, range), range);
   scaleRow(p, (1 as f32) / sum(p, range), 0, false, range);
   if (range < n) memory.fill(p + ((range as usize) << 2), 0, ((n - range) as usize) << 2);
 }
@@ -197,7 +180,7 @@ export function crossEntropy(
     const chosen = load<f32>(x + at);
     let total: f32;
     if (dx) {
-      exponents(dx, x, most, classes);
+      exponentShifted(dx, x, most, classes);
       total = sum(dx, classes);
       const r: f32 = (1 as f32) / total;
       const e = load<f32>(dx + at);
