@@ -157,6 +157,24 @@ async function openAndClose(dir: string): Promise<LevelStore> {
   return store;
 }
 
+test('an archive on disk opens with its spans', async () => {
+  const dir = dirOf('archive');
+  const store = await LevelStore.open({ dir, genesis, pruning: 'archive' });
+  const line = [root, ...grow(store, root, 70)];
+  store.settle((line[66] as Truth).hash);
+  await store.close();
+  const again = await LevelStore.open({ dir, genesis, pruning: 'archive' });
+  for (const i of [0, 1, 64, 70]) assertHolds(again, line[i] as Truth, true);
+  await again.verify();
+  await again.close();
+  // Pruned afterwards, undo records go with their spans.
+  const pruned = await LevelStore.open({ dir, genesis, pruning: 1 });
+  pruned.settle((line[67] as Truth).hash);
+  pruned.settle((line[70] as Truth).hash);
+  await pruned.verify();
+  await pruned.close();
+});
+
 test('a smaller window drops older states, a larger one keeps more from now on', async () => {
   const dir = dirOf('window');
   const store = await LevelStore.open({ dir, genesis, pruning: 'archive' });

@@ -1,12 +1,12 @@
 /**
  * # Verification: a whole store read once, in order of keys, and everything that can be compared compared.
  *
- * Always true: a store that passes holds every record that it should hold, and blocks that are linked by hash. Memory
- * is that of the settled state and of one height of blocks.
+ * Always true: a store that passes holds every record that it should hold, and blocks that are linked by hash; that a
+ * record is as it was written is the word of its checksum. Memory is that of the settled state and of one height of
+ * blocks.
  */
 import { type Bytes, equal } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
-import { decodeDiff } from '../diff.ts';
 import { StoreError } from '../errors.ts';
 import { bytesOf, keyOf } from '../key.ts';
 import { StateTree } from '../tree.ts';
@@ -15,7 +15,6 @@ import {
   AUX_KEY,
   Aux,
   BlockRecord,
-  Body,
   COUNTED,
   type Counted,
   countsOf,
@@ -61,10 +60,7 @@ export class Verification {
     if (column === undefined) return;
     const index = this.counts[column]++;
     if (column === 'block') this.block(key, value);
-    else if (column === 'body') decoded('body', key, value, (bytes) => Body.dec(bytes));
-    else if (column === 'diff' || column === 'span') decoded(column, key, value, decodeDiff);
     else if (column === 'undo') {
-      decoded('undo', key, value, decodeDiff);
       this.expect(
         heightAt(key, 1) === this.headNow().undoFrom + index,
         `undo records have a gap before ${keyHex(key)}`,
