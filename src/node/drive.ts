@@ -7,8 +7,8 @@
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
 import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
-import { FAULT_SCORES } from '../consensus/block-error.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
+import { blake2_256 } from '../crypto/hash.ts';
 import type { Network, Topic } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
@@ -150,9 +150,7 @@ export class Drive {
       case 'refused': {
         const { code, data } = effect.error;
         if (effect.blame !== 'nobody') log('warn', `block ${toHex(effect.hash)} refused: ${code} ${data ?? ''}`);
-        if (effect.origin.type === 'peer' && FAULT_SCORES[effect.blame] !== 0) {
-          network.report(effect.origin.peer, FAULT_SCORES[effect.blame], code);
-        }
+        // Sync knows who sent header and body, and reports the one to blame.
         this.#sync({ type: 'refused', hash: effect.hash, blame: effect.blame });
         return;
       }
@@ -243,9 +241,12 @@ export class Drive {
       case 'notice':
         this.#watches.get(effect.watch)?.(effect);
         return;
-      case 'gossip':
+      case 'gossip': {
         this.#publish('transactions', TransactionsBatch.enc([...effect.extrinsics]));
+        const peers = this.#parts.network.peers().map(({ id }) => id);
+        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: effect.extrinsics.map(blake2_256), peers });
         return;
+      }
       case 'report':
         this.#parts.network.report(effect.peer, POOL_FAULTS[effect.fault][1], POOL_FAULTS[effect.fault][0]);
         return;

@@ -36,6 +36,7 @@ import { provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { referee } from './referee.ts';
 import { serveSync } from './sync-link.ts';
+import { ticketEvaluator } from './ticket-evaluator.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -76,6 +77,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: sealAuthor, fragment: sealFragment },
     runtime,
+    evaluate: ticketEvaluator((text) => log('warn', text)),
   };
   const chain = new Chain({ rules, store, finality: new DepthFinality(spec.consensus.finalityDepth) });
   const pool = new Pool({
