@@ -3,15 +3,16 @@
  *
  * Always true: reading changes nothing, and every figure shown to a person comes from here.
  */
-import { type Bytes, equal } from '../base/bytes.ts';
+import { type Bytes, compare, equal } from '../base/bytes.ts';
 import { reader } from './access.ts';
 import { fitsProfile, registrationDifficulty } from './economy.ts';
 import { Balances } from './pallets/balances.ts';
 import { type Certificate, CertificatesDeclared } from './pallets/certificates.ts';
-import { type Author, ComputePowDeclared, REGISTRATION_TICKETS, type Win } from './pallets/compute-pow.ts';
-import { jobWork, slabOf } from './pallets/jobs/assignment.ts';
+import { type Author, ComputePowDeclared, MAX_WINS, REGISTRATION_TICKETS, type Win } from './pallets/compute-pow.ts';
+import { isMinable, jobWork, slabOf } from './pallets/jobs/assignment.ts';
 import { type Fragment, type JobSpec, JobsDeclared, type Round, type RoundRecord } from './pallets/jobs/state.ts';
-import { type Earned, type EraRecord, RewardsDeclared, scoreOf, streamedWork } from './pallets/rewards.ts';
+import { distinctWins, statesToOpen } from './pallets/jobs/verification.ts';
+import { type Earned, type EraRecord, RewardsDeclared, scoreOf, standingIn, streamedWork } from './pallets/rewards.ts';
 import { System } from './pallets/system.ts';
 import { TransactionPayment } from './pallets/transaction-payment.ts';
 import type { RuntimeSpec } from './spec.ts';
@@ -20,6 +21,8 @@ import type { Readable } from './storage.ts';
 const jobs = (view: Readable) => reader(JobsDeclared, view);
 const pow = (view: Readable) => reader(ComputePowDeclared, view);
 const rewards = (view: Readable) => reader(RewardsDeclared, view);
+/** The block that led to this state. */
+const heightOf = (view: Readable): number => reader(System.declared, view).Number.get();
 
 /** A fragment with the id under which it stands. */
 export type KnownFragment = Fragment & { readonly id: Bytes };
@@ -39,9 +42,6 @@ export interface SealFragment {
   readonly lastWin: { readonly step: number; readonly node: number } | undefined;
 }
 
-/** Wins of one fragment beyond which it cannot be mined with any more. */
-const MAX_WINS = 1_000;
-
 /** The author's key and boost, or undefined when the account is not registered. Boost is 10^6 until staking exists. */
 export function sealAuthor(view: Readable, account: Bytes): { computeKey: Bytes; boostPpm: number } | undefined {
   const author = pow(view).Authors.get(account);
@@ -54,7 +54,7 @@ export function sealFragment(view: Readable, id: Bytes, account: Bytes): SealFra
   if (!state.Open.get(account).some((open) => equal(open, id))) return undefined;
   const fragment = state.Fragments.get(id);
   const job = fragment && state.Jobs.get(fragment.job);
-  if (!fragment || !job) return undefined;
+  if (!fragment || !job || !isMinable(fragment, heightOf(view))) return undefined;
   const wins = pow(view).Wins.get(id);
   if (wins.length >= MAX_WINS) return undefined;
   const last = wins.at(-1);
@@ -78,7 +78,7 @@ export interface Work {
   readonly openWins: readonly { readonly fragment: Bytes; readonly wins: readonly Win[] }[];
 }
 
-/** The work of a miner. At most the fragments of the last rounds, as many as the chain keeps. */
+/** The work of a miner. At most MAX_OPEN + MAX_RECENT fragments. */
 export function workFor(view: Readable, account: Bytes): Work {
   const state = jobs(view);
   const fragments = fragmentsOf(view, account);
@@ -86,37 +86,27 @@ export function workFor(view: Readable, account: Bytes): Work {
     .filter((fragment) => fragment.status.type === 'Drawn')
     .map((fragment) => {
       const job = state.Jobs.get(fragment.job) as JobSpec;
-      const ends = fragment.drawn.flatMap((d) => [d.segment, d.segment + 1]);
-      const states = [...new Set([0, job.steps / job.segment_steps, ...ends])].sort((a, b) => a - b);
-      return { fragment: fragment.id, states };
+      return { fragment: fragment.id, states: statesToOpen(job, fragment) };
     });
   const openWins = fragments
-    .filter((f) => (f.status.type === 'Drawn' || f.status.type === 'Revealed') && !f.wins_opened)
-    .map((fragment) => ({ fragment: fragment.id, wins: pow(view).Wins.get(fragment.id) }))
+    .filter((f) => (f.status.type === 'Revealed' || f.status.type === 'Accepted') && !f.wins_opened)
+    .filter((f) => f.reveal_by > heightOf(view))
+    .map((fragment) => ({ fragment: fragment.id, wins: distinctWins(pow(view).Wins.get(fragment.id)) }))
     .filter(({ wins }) => wins.length > 0);
   return { registered: pow(view).Authors.has(account), fragments, reveals, openWins };
 }
 
-/** A miner's fragments: minable ones and, of the rounds that are kept, those claimed and not yet judged. */
+/** A miner's fragments: those that win blocks, those that wait for a verdict, and the last decided ones. */
 export function fragmentsOf(view: Readable, account: Bytes): KnownFragment[] {
   const state = jobs(view);
+  const height = heightOf(view);
   const found = new Map<string, KnownFragment>();
-  const add = (id: Bytes): void => {
+  for (const id of state.Recent.get(account)) found.set(id.join(), { ...(state.Fragments.get(id) as Fragment), id });
+  for (const id of state.Open.get(account)) {
     const fragment = state.Fragments.get(id);
-    if (fragment && equal(fragment.miner, account)) found.set(id.join(), { ...fragment, id });
-  };
-  for (const id of state.Open.get(account)) add(id);
-  for (const id of keptFragments(view)) add(id);
+    if (fragment && isMinable(fragment, height)) found.set(id.join(), { ...fragment, id });
+  }
   return [...found.values()];
-}
-
-/** Ids of all fragments of the last two rounds of every job: those whose verification may be under way. */
-function keptFragments(view: Readable): Bytes[] {
-  const state = jobs(view);
-  return state.JobIds.get().flatMap((job) => {
-    const r = state.Rounds.get(job)?.r ?? 0;
-    return [r - 3, r - 2, r - 1, r].filter((n) => n >= 0).flatMap((n) => state.ByRound.get(job, n));
-  });
 }
 
 export interface SegmentDuty {
@@ -144,15 +134,17 @@ export interface MergeDuty {
 export function dutiesFor(view: Readable, checker: Bytes): { segments: SegmentDuty[]; merges: MergeDuty[] } {
   const state = jobs(view);
   const segments: SegmentDuty[] = [];
-  for (const id of keptFragments(view)) {
-    const fragment = state.Fragments.get(id);
-    if (fragment?.status.type !== 'Revealed') continue;
+  const owed = [...state.Duties.keys(checker)].map(([, id]) => ({ ...(state.Fragments.get(id) as Fragment), id }));
+  // What its miner waits for longest comes first.
+  owed.sort((a, b) => a.due - b.due || compare(a.id, b.id));
+  for (const fragment of owed) {
+    const { id } = fragment;
     const perSegment = (state.Jobs.get(fragment.job) as JobSpec).segment_steps;
     const wins = pow(view).Wins.get(id);
     fragment.drawn.forEach((drawn, i) => {
       if (!equal(drawn.checker, checker) || drawn.verdict !== undefined) return;
       segments.push({
-        fragment: { ...fragment, id },
+        fragment,
         segment: drawn.segment,
         startRoot: drawn.start_root,
         endRoot: drawn.end_root,
@@ -234,6 +226,11 @@ export interface Explained {
   readonly reputation: bigint;
   readonly score: bigint;
   readonly scores: bigint;
+  /** CU executed again in the era. */
+  readonly checked: bigint;
+  /** What the era earned: undefined where it is not the last one that earned the account something. */
+  readonly eraCompute: bigint | undefined;
+  readonly eraCheck: bigint | undefined;
   /** What this account earned in all, by role. */
   readonly earned: Earned;
   readonly paid: bigint;
@@ -242,24 +239,31 @@ export interface Explained {
   readonly pending: bigint;
 }
 
-/** Why an account is paid what it is paid. */
+/** Why an account is paid what it is paid. Exact for its last paid era; the streamed work of the last 24 otherwise. */
 export function explain(view: Readable, spec: RuntimeSpec, account: Bytes, era: number): Explained {
   const state = rewards(view);
-  const work = streamedWork(state, era).get(account.join())?.work ?? 0n;
+  const statement = state.Statements.get(account);
+  const said = statement?.era === era ? statement : undefined;
+  const work = said?.work ?? streamedWork(state, account, era);
+  const reputation = said?.reputation ?? standingIn(state.Reputation.get(account), era);
   const earned = state.Earned.get(account);
   const { data } = reader(System.declared, view).Account.get(account);
+  const due = state.Due.get(account);
   return {
     era,
     work,
     stake: 0n,
-    reputation: state.Reputation.get(account),
-    score: scoreOf(state.Reputation.get(account), BigInt(spec.rewards.betaPerbill), work),
+    reputation,
+    score: said?.score ?? scoreOf(reputation, BigInt(spec.rewards.betaPerbill), work),
     scores: state.Eras.get(era)?.scores ?? 0n,
+    checked: said?.checked ?? state.Checked.get(era, account),
+    eraCompute: said?.compute,
+    eraCheck: said?.check,
     earned,
     paid: earned.compute + earned.author + earned.check,
     free: data.free,
     locked: data.frozen,
-    pending: state.Pending.get(account) ?? 0n,
+    pending: (state.Pending.get(account) ?? 0n) + (due === undefined ? 0n : due.compute + due.check),
   };
 }
 
@@ -290,19 +294,31 @@ export function supplyAudit(view: Readable): SupplyAudit {
   const state = rewards(view);
   let pending = 0n;
   for (const [, amount] of state.Pending.entries()) pending += amount;
+  for (const [, { compute, check }] of state.Due.entries()) pending += compute + check;
+  let won = 0n;
+  for (const [, wins] of pow(view).Wins.entries()) for (const win of wins) won += win.pay;
   const balances = reader(Balances.declared, view);
-  const [pool, held, treasury] = [state.Pool.get(), state.Held.get(), state.Treasury.get()];
-  const burned = balances.Burned.get();
-  const genesis = balances.GenesisIssuance.get();
+  const [pool, treasury, burned] = [state.Pool.get(), state.Treasury.get(), balances.Burned.get()];
   const fees = heldFees(view);
-  const sum = pool + free + reserved + pending + held + fees + treasury + burned;
-  return { pool, free, reserved, pending, held: held + fees, treasury, burned, sum, genesis, exact: sum === genesis };
+  const held = won + fees;
+  const genesis = balances.GenesisIssuance.get();
+  const sum = pool + free + reserved + pending + held + treasury + burned;
+  // The totals that rules go by are counted as well: a unit planted in one of them is not money yet, but it would be.
+  const totals =
+    pending === state.PendingTotal.get() + state.DueTotal.get() &&
+    won === state.Held.get() &&
+    sum - burned === balances.TotalIssuance.get() &&
+    owedFees(view) === reader(TransactionPayment.declared, view).OwedTotal.get();
+  return { pool, free, reserved, pending, held, treasury, burned, sum, genesis, exact: sum === genesis && totals };
 }
 
 /** Fees of the present block and those whose author has no open account yet. */
 function heldFees(view: Readable): bigint {
-  const state = reader(TransactionPayment.declared, view);
-  let sum = state.Collected.get();
-  for (const [, amount] of state.Owed.entries()) sum += amount;
+  return reader(TransactionPayment.declared, view).Collected.get() + owedFees(view);
+}
+
+function owedFees(view: Readable): bigint {
+  let sum = 0n;
+  for (const [, amount] of reader(TransactionPayment.declared, view).Owed.entries()) sum += amount;
   return sum;
 }

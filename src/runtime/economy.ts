@@ -13,7 +13,7 @@ export const STREAM_ERAS = 24;
 const AVERAGE_ERAS = 168n;
 /** Reputation of an identity without history, and the floor below which nothing drives it (FEATURES.md 6.3). */
 export const REPUTATION_START = 250_000_000n;
-/** A challenge-free life of work moves reputation halfway in this many reference fragments; one era counts at most ten. */
+/** Work moves reputation halfway in this many reference fragments; one era counts at most ten. */
 const HALF_FRAGMENTS = 100n;
 const CAP_FRAGMENTS = 10n;
 /** What a multiply-accumulate of quantising and hashing operands costs beside the product itself (rule J). */
@@ -156,4 +156,44 @@ export function nextRegistrationPrice(before: bigint, registrations: number, flo
 /** The least D of each of the 32 registration tickets: together they are worth the price. */
 export function registrationDifficulty(priceMillionths: bigint, referenceCu: bigint, tickets: bigint): bigint {
   return (priceMillionths * referenceCu * MACS_PER_CU) / (1_000_000n * tickets);
+}
+
+/** The capacity that a registration shows: its work, done within `blocks` of its anchor, in CU an era (rule E). */
+export function shownCapacity(shown: {
+  readonly priceMillionths: bigint;
+  readonly referenceCu: bigint;
+  readonly eraBlocks: number;
+  readonly blocks: number;
+}): bigint {
+  const { priceMillionths, referenceCu, eraBlocks, blocks } = shown;
+  return max(1n, (priceMillionths * referenceCu * BigInt(eraBlocks)) / (1_000_000n * BigInt(Math.max(1, blocks))));
+}
+
+/** What stays of a capacity in an era: half of it is gone after two and a half idle ones. */
+const CAPACITY_KEPT = { parts: 3n, of: 4n };
+/** Idle eras that are counted: (3/4)^32 is 10^-4, and the work of the new era outweighs what is left. */
+const MAX_IDLE_ERAS = 32;
+
+/**
+ * Capacity after an era with `cu` of accepted work: a moving average over all eras, idle ones too. `idleEras` since the
+ * last era with work; undefined before the first one, whose work replaces at once what registration showed (rule E).
+ */
+export function capacityAfter(before: bigint, idleEras: number | undefined, cu: bigint): bigint {
+  if (idleEras === undefined) return max(1n, cu);
+  const { parts, of } = CAPACITY_KEPT;
+  let kept = before;
+  for (let era = 0; era < Math.min(MAX_IDLE_ERAS, idleEras); era++) kept = (kept * parts) / of;
+  return max(1n, (kept * parts + cu * (of - parts)) / of);
+}
+
+/** Eras without work in which what is above the start halves: 30 days of 24 (FEATURES.md 6.3). */
+const IDLE_HALF_LIFE_ERAS = 720;
+
+/** Reputation after eras without work: halves toward the start in 720 eras, on a straight line between halvings. */
+export function reputationAfterIdle(before: bigint, idleEras: number): bigint {
+  const halvings = Math.floor(idleEras / IDLE_HALF_LIFE_ERAS);
+  if (before <= REPUTATION_START || halvings >= 64) return min(before, REPUTATION_START);
+  const excess = (before - REPUTATION_START) >> BigInt(halvings);
+  const rest = BigInt(idleEras - halvings * IDLE_HALF_LIFE_ERAS);
+  return REPUTATION_START + excess - (excess * rest) / BigInt(2 * IDLE_HALF_LIFE_ERAS);
 }

@@ -33,7 +33,7 @@ export interface Referee {
     roots: readonly [Bytes, Bytes],
     path: Bytes[],
   ): boolean;
-  /** Whether every ticket is real work of `account` over `preHash` that beats `difficulty`. Costs about 2 ms a ticket. */
+  /** Whether every ticket is real work of `account` over `preHash` that beats `difficulty`. */
   registration(work: {
     readonly account: Bytes;
     readonly preHash: Bytes;

@@ -6,19 +6,22 @@
  */
 import { must } from '../../base/assert.ts';
 import { type Bytes, concat, equal, utf8 } from '../../base/bytes.ts';
-import { bool, fixed, hash, type Of, struct, u16, u32, u64, u128, vec } from '../../codec/index.ts';
+import { bool, fixed, hash, type Of, option, struct, u16, u32, u64, u128, vec } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { MultiSignature } from '../../primitives/account.ts';
 import { readSealed } from '../../primitives/pow.ts';
 import type { Chain } from '../chain.ts';
-import { nextRegistrationPrice, registrationDifficulty } from '../economy.ts';
+import { ConfigError } from '../config.ts';
+import { nextRegistrationPrice, registrationDifficulty, shownCapacity } from '../economy.ts';
 import { invalid } from '../errors.ts';
 import { constant, event, pallet, rules, type Scope } from '../pallet.ts';
+import type { RuntimeSpec } from '../spec.ts';
 import { identity, map, twox64Concat, value } from '../storage.ts';
 import { AccountId } from '../types.ts';
 import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
-import { holdAuthorPay } from './rewards.ts';
+import { JobsDeclared } from './jobs/state.ts';
+import { holdAuthorPay, RewardsDeclared } from './rewards.ts';
 import { System } from './system.ts';
 
 const PATH = 'pallet_compute_pow';
@@ -28,6 +31,8 @@ const ANCHOR_AGE = 64;
 const REGISTRATIONS_PER_BLOCK = 16;
 /** Beacons kept: no draw looks further back than a fragment lives. */
 const BEACONS = 1_024;
+/** Blocks won with one fragment: it is minable for at most 203 (the longest deadline and the grace after it). */
+export const MAX_WINS = 256;
 /** 32 tickets of 2 ms each on the reference path. */
 const REGISTER_PS = 70_000_000_000n;
 
@@ -36,6 +41,8 @@ export const Author = struct(
     compute_key: fixed(32),
     /** CU of accepted work an era, a moving average; what registration showed before there is any. */
     capacity: u64,
+    /** The last era whose accepted work is in it. */
+    measured_era: option(u32),
     registered_at: u32,
     accepted: u32,
     timeouts: u32,
@@ -50,6 +57,7 @@ export const Author = struct(
 export type Author = Of<typeof Author>;
 
 const NEW_AUTHOR = {
+  measured_era: undefined,
   registered_at: 0,
   accepted: 0,
   timeouts: 0,
@@ -83,14 +91,19 @@ export const ComputePowDeclared = pallet('ComputePow', {
     Authors: map('Who may author, by account.', AccountId, Author),
     KeyOwner: map('The account of a compute key.', fixed(32), AccountId),
     Beacon: map('beacon_h for the last blocks.', HEIGHT, hash),
-    Wins: map('Blocks won with a fragment, in order.', identity(hash, 'an id is a hash'), vec(Win, 1_024), []),
-    Wanting: value('Accounts that wait for a fragment.', vec(AccountId, 256), []),
+    Wins: map('Blocks won with a fragment, in order.', identity(hash, 'an id is a hash'), vec(Win, MAX_WINS), []),
+    Wanting: value(
+      'Accounts that registered in this block: the next one gives them fragments.',
+      vec(AccountId, REGISTRATIONS_PER_BLOCK),
+      [],
+    ),
     RegistrationPrice: value('Millionths of a reference fragment.', u64, 0n),
     Registrations: value('Registrations of this era.', u32, 0),
     RegisteredInBlock: value('Registrations of this block.', u32, 0),
   },
   events: {
     Registered: event('An account may author.', { account: AccountId, compute_key: fixed(32) }),
+    Lapsed: event('An account that showed no work may not author any more.', { account: AccountId }),
     BlockWon: event('The parent block was won with this work.', {
       author: AccountId,
       fragment: hash,
@@ -138,24 +151,28 @@ export const ComputePow = rules(ComputePowDeclared, {
         if (!provesWork(at, args, genesis, anchor)) throw invalid('BadProof');
         return { priority: 0n, provides: [concat(utf8('cpow/register'), args.account)], longevity: BARE_LONGEVITY };
       },
-      run(at, { account, key }) {
+      run(at, { account, anchor, key }) {
         at.ensure(!at.state.Authors.has(account) && !at.state.KeyOwner.has(key), 'AlreadyRegistered');
-        // A reference core's hour is the start value; accepted work replaces it at once (rule E).
-        const capacity = at.const.ReferenceWork;
         const registered_at = at.block.number;
+        const capacity = shownCapacity({
+          priceMillionths: at.state.RegistrationPrice.get(),
+          referenceCu: at.const.ReferenceWork,
+          eraBlocks: at.spec.eraBlocks,
+          blocks: registered_at - anchor,
+        });
         at.state.Authors.put(account, { ...NEW_AUTHOR, compute_key: key, capacity, registered_at });
         at.state.KeyOwner.put(key, account);
         at.state.Registrations.mutate((n) => n + 1);
         at.state.RegisteredInBlock.mutate((n) => n + 1);
-        want(at, account);
+        at.state.Wanting.mutate((list) => [...list, account]);
         at.emit.Registered({ account, compute_key: key });
       },
     },
   },
   hooks: {
-    on_initialize(at) {
-      at.state.RegisteredInBlock.put(0);
-      recordParent(at);
+    on_initialize: recordParent,
+    on_finalize(at) {
+      at.state.RegisteredInBlock.delete();
     },
     on_era(at) {
       const floor = at.spec.registrationFloorMillionths;
@@ -168,12 +185,27 @@ export const ComputePow = rules(ComputePowDeclared, {
     build(at, { authors }) {
       at.state.Beacon.put(0, FIRST_BEACON);
       at.state.RegistrationPrice.put(at.spec.registrationFloorMillionths);
-      for (const { account, compute_key } of authors ?? []) {
+      for (const { account, compute_key } of authors) {
+        const isKnown = at.state.Authors.has(account) || at.state.KeyOwner.has(compute_key);
+        if (isKnown) throw new ConfigError('computePow.authors', 'an account or a key occurs twice');
         const capacity = at.const.ReferenceWork * 2n;
         at.state.Authors.put(account, { ...NEW_AUTHOR, compute_key, capacity, genesis: true });
         at.state.KeyOwner.put(compute_key, account);
       }
     },
+  },
+  invariant(at) {
+    const keys = new Map([...at.state.KeyOwner.entries()].map(([key, owner]) => [key.join(), owner]));
+    let authors = 0;
+    for (const [account, { compute_key }] of at.state.Authors.entries()) {
+      const owner = keys.get(compute_key.join());
+      if (!owner || !equal(owner, account)) return 'an author whose key is not his';
+      authors++;
+    }
+    if (authors !== keys.size) return 'a key without an author';
+    let held = 0n;
+    for (const [, wins] of at.state.Wins.entries()) for (const win of wins) held += win.pay;
+    return held === at.use(RewardsDeclared).state.Held.get() || 'the pay of won blocks does not sum to what is held';
   },
 });
 
@@ -191,12 +223,18 @@ export function beaconAt(chain: Chain, height: number): Bytes {
   return must(at.state.Beacon.get(Math.max(0, height)), `beacon of height ${height}`);
 }
 
-/** Puts an account on the list of those that need a fragment; Jobs empties it. */
-export function want(chain: Chain, account: Bytes): void {
+/** The height that the rules of block `number` call settled: never the block's own, whose ticket is not known yet. */
+export function settledHeight(number: number, { settleDepth }: Pick<RuntimeSpec, 'settleDepth'>): number {
+  return Math.max(0, number - Math.max(1, settleDepth));
+}
+
+/** The account is an author no more; what it claimed is still checked and paid. */
+export function removeAuthor(chain: Chain, account: Bytes): void {
   const at = chain.use(ComputePowDeclared);
-  at.state.Wanting.mutate((list) =>
-    list.some((other) => equal(other, account)) ? list : [...list, account].slice(0, 256),
-  );
+  const author = must(at.state.Authors.get(account), 'an author');
+  at.state.Authors.delete(account);
+  at.state.KeyOwner.delete(author.compute_key);
+  at.emit.Lapsed({ account });
 }
 
 /** The message that an account signs to name its compute key. */
@@ -226,18 +264,21 @@ function provesWork(at: At, args: Omit<Of<typeof SignedRegistration>, 'key'>, ge
   });
 }
 
-/** Writes what block h - 1 proved by its seal: author pay and fees, the win, and the beacon. */
+/** Writes what block h - 1 proved by its seal: author pay, the win, and the beacon. */
 function recordParent(at: At): void {
   const { header, ticket } = at.block.parent;
   if (header.number === 0 || !ticket) return;
   const { preRuntime: pre, seal } = readSealed(header);
-  const pay = holdAuthorPay(at, pre.author);
-  at.state.Wins.mutate(pre.fragment, (wins) => [
-    ...wins,
-    { height: header.number, step: pre.step, node: pre.node, root_a: seal.rootA, root_b: seal.rootB, pay },
-  ]);
   const before = must(at.state.Beacon.get(header.number - 1), 'the beacon is a chain');
   at.state.Beacon.put(header.number, blake2_256(concat(before, ticket)));
   if (header.number > BEACONS) at.state.Beacon.delete(header.number - BEACONS);
   at.emit.BlockWon({ author: pre.author, fragment: pre.fragment, step: pre.step, node: pre.node });
+  const fragment = at.use(JobsDeclared).state.Fragments.get(pre.fragment);
+  if (fragment === undefined) return;
+  // What ran out forfeits its wins, and keeps winning for two blocks all the same (rule R; DECISIONS.md section 1).
+  const pay = fragment.status.type === 'Expired' ? 0n : holdAuthorPay(at, pre.author);
+  at.state.Wins.mutate(pre.fragment, (wins) => [
+    ...wins,
+    { height: header.number, step: pre.step, node: pre.node, root_a: seal.rootA, root_b: seal.rootB, pay },
+  ]);
 }

@@ -8,20 +8,35 @@ import { type Bytes, concat, equal, littleEndian, utf8 } from '../../base/bytes.
 import { bool, fixed, hash, type Of, struct, u32, vec } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { receiptOf } from '../../primitives/fragment.ts';
+import { ConfigError } from '../config.ts';
+import { capacityAfter, fitsProfile } from '../economy.ts';
 import { invalid } from '../errors.ts';
 import { rules } from '../pallet.ts';
 import { AccountId } from '../types.ts';
 import { rw } from '../weights.ts';
-import { bareCall, tag } from './bare.ts';
-import { ComputePowDeclared, FIRST_BEACON } from './compute-pow.ts';
-import { replenish, sweepEnded } from './jobs/assignment.ts';
+import { BARE_FAULTS, bareCall } from './bare.ts';
+import { ComputePowDeclared, FIRST_BEACON, MAX_WINS } from './compute-pow.ts';
+import { workAgenda } from './jobs/agenda.ts';
+import { offer, replenish, slabOf } from './jobs/assignment.ts';
+import { brokenJobs } from './jobs/invariant.ts';
 import { turnRounds, vote } from './jobs/rounds.ts';
-import { Checker, type Fragment, JobSpec, JobsDeclared, type JobsScope, type StatusName } from './jobs/state.ts';
-import { claim, openWins, reveal, takeReceipt, takeVerdict, workAgenda } from './jobs/verification.ts';
+import {
+  Checker,
+  type Fragment,
+  JobSpec,
+  JobsDeclared,
+  type JobsScope,
+  MAX_ACCEPTED,
+  MAX_CHECKING,
+  MAX_SEGMENTS,
+  type StatusName,
+} from './jobs/state.ts';
+import { takeReceipt, takeVerdict } from './jobs/verdicts.ts';
+import { checkingOf, claim, matchesClaim, opensDrawn, opensWins, openWins, reveal } from './jobs/verification.ts';
 import { RewardsDeclared } from './rewards.ts';
 
-// Merkle paths of a reveal: 7 drawn segments of the dev job open 16 states at 5 hashes each.
-const OPENING_PS = 200_000_000n;
+// One Merkle path: at most 13 hashes of the dev job's 2,700 operand pairs, 2 us each with the plain hash.
+const OPENING_PS = 30_000_000n;
 const Path = vec(hash, 32);
 const OpenState = struct({ index: u32, root: hash, path: Path }, { path: 'pallet_jobs::OpenState' });
 const OpenWin = struct(
@@ -45,6 +60,7 @@ export const Jobs = rules(JobsDeclared, {
       judge(at: JobsScope, args) {
         const fragment = expect(at, args.fragment, 'Assigned');
         if (at.block.number > fragment.deadline) throw invalid('Stale');
+        if (checkingOf(at, fragment.miner) >= MAX_CHECKING) throw invalid('Future');
         return { key: minerKey(at, fragment), subject: args.fragment };
       },
       run(at: JobsScope, args) {
@@ -55,10 +71,17 @@ export const Jobs = rules(JobsDeclared, {
       name: 'reveal',
       index: 1,
       doc: 'Opens the roots and the states at both ends of every drawn segment.',
-      weight: rw(4, 3, 16n * OPENING_PS),
-      args: { fragment: hash, rs: hash, rl: hash, rg: hash, states: vec(OpenState, 512) },
+      weight: ({ states }) => rw(6, 8, BigInt(states.length) * OPENING_PS),
+      args: { fragment: hash, rs: hash, rl: hash, rg: hash, states: vec(OpenState, MAX_SEGMENTS + 1) },
       judge(at: JobsScope, args) {
-        return { key: minerKey(at, expect(at, args.fragment, 'Drawn')), subject: args.fragment };
+        const fragment = expect(at, args.fragment, 'Drawn');
+        if (at.block.number > fragment.reveal_by) throw invalid('Stale');
+        return { key: minerKey(at, fragment), subject: args.fragment };
+      },
+      inspect(at, args) {
+        const fragment = expect(at, args.fragment, 'Drawn');
+        if (!matchesClaim(at, fragment, args)) throw invalid(BARE_FAULTS.BadTranscript);
+        if (!opensDrawn(at, fragment, args)) throw invalid(BARE_FAULTS.BadOpening);
       },
       run(at: JobsScope, args) {
         reveal(at, args.fragment, args);
@@ -68,18 +91,19 @@ export const Jobs = rules(JobsDeclared, {
       name: 'open_wins',
       index: 2,
       doc: 'Opens the operands of every block that was won with a fragment.',
-      weight: rw(4, 2, 16n * OPENING_PS),
-      args: { fragment: hash, wins: vec(OpenWin, 1_024) },
+      weight: ({ wins }) => rw(6, 6, BigInt(wins.length) * OPENING_PS),
+      args: { fragment: hash, wins: vec(OpenWin, MAX_WINS) },
       judge(at: JobsScope, args) {
-        const fragment = expect(at, args.fragment, 'Drawn', 'Revealed');
-        if (fragment.wins_opened) throw invalid('Stale');
-        const requires = fragment.status.type === 'Drawn' ? [tag('reveal', args.fragment)] : [];
-        return { key: minerKey(at, fragment), subject: args.fragment, requires };
+        const fragment = expect(at, args.fragment, 'Revealed', 'Accepted');
+        if (fragment.wins_opened || at.block.number > fragment.reveal_by) throw invalid('Stale');
+        return { key: minerKey(at, fragment), subject: args.fragment };
+      },
+      inspect(at, args) {
+        const fragment = expect(at, args.fragment, 'Revealed', 'Accepted');
+        if (!opensWins(at, args.fragment, fragment, args.wins)) throw invalid(BARE_FAULTS.BadOpening);
       },
       run(at: JobsScope, args) {
-        const fragment = at.some(at.state.Fragments.get(args.fragment), 'UnknownFragment');
-        at.ensure(fragment.status.type === 'Revealed', 'WrongStatus');
-        openWins(at, args.fragment, args.wins);
+        openWins(at, args.fragment);
       },
     }),
     receipt: bareCall({
@@ -105,15 +129,16 @@ export const Jobs = rules(JobsDeclared, {
       args: { fragment: hash, segment: u32, accept: bool, digest: hash, salt: fixed(32) },
       judge(at: JobsScope, args) {
         const duty = expectDuty(at, args.fragment, args.segment);
-        if (!duty.receipt) throw invalid('Future');
+        if (!duty.receipt || duty.receipt.at >= at.block.number) throw invalid('Future');
         return { key: checkerKey(at, duty.checker), subject: subjectOf(args.fragment, args.segment) };
       },
-      run(at: JobsScope, args) {
-        const duty = expectDuty(at, args.fragment, args.segment);
-        const { receipt, at: given } = at.some(duty.receipt, 'BadReceipt');
-        at.ensure(at.block.number > given, 'TooEarly');
-        at.ensure(equal(receiptOf(duty.checker, args.salt, args.digest), receipt), 'BadReceipt');
-        takeVerdict(at, args.fragment, args.segment, args.accept);
+      inspect(at, args) {
+        const { checker, receipt } = expectDuty(at, args.fragment, args.segment);
+        const bound = receiptOf(checker, args.salt, args.digest);
+        if (!receipt || !equal(bound, receipt.receipt)) throw invalid(BARE_FAULTS.BadReceipt);
+      },
+      run(at: JobsScope, { fragment, segment, accept, digest }) {
+        takeVerdict(at, fragment, segment, { accept, digest });
       },
     }),
     merge: bareCall({
@@ -137,10 +162,11 @@ export const Jobs = rules(JobsDeclared, {
     }),
   },
   hooks: {
+    // With 1,000 authors: 1 ms in a quiet block (see docs/spec/fragment.md, Bounds).
     on_initialize(at) {
-      sweepEnded(at);
       workAgenda(at);
       turnRounds(at);
+      if (at.state.Vacant.take()) offer(at);
       for (const account of at.use(ComputePowDeclared).state.Wanting.take()) replenish(at, account);
     },
     on_era(at, era) {
@@ -150,15 +176,23 @@ export const Jobs = rules(JobsDeclared, {
   genesis: {
     config: { public_jobs: vec(JobSpec), checkers: vec(Checker) },
     build(at, { public_jobs, checkers }) {
-      at.state.Checkers.put(checkers ?? []);
-      for (const job of public_jobs ?? []) openJob(at, job);
+      if (public_jobs.length > 0 && checkers.length === 0) throw new ConfigError('jobs.checkers', 'nobody checks');
+      at.state.Checkers.put(checkers);
+      public_jobs.forEach((job, index) => {
+        openJob(at, { ...job, index });
+      });
+      if (public_jobs.length === 0) return;
+      offer(at);
       for (const account of at.use(ComputePowDeclared).state.Authors.keys()) replenish(at, account);
     },
   },
+  invariant: brokenJobs,
 });
 
 /** A genesis job: round 0 of the first is open at once, the others follow after their stagger. */
-function openJob(at: JobsScope, job: Of<typeof JobSpec>): void {
+function openJob(at: JobsScope, job: JobSpec): void {
+  const fault = faultOf(job, at.spec.profile);
+  if (fault !== undefined) throw new ConfigError(`jobs.publicJobs[${job.index}]`, fault);
   const id = jobId(job);
   at.state.JobIds.mutate((ids) => [...ids, id]);
   at.state.Jobs.put(id, job);
@@ -177,18 +211,35 @@ function openJob(at: JobsScope, job: Of<typeof JobSpec>): void {
   });
 }
 
-/** Capacity follows the accepted work of an era: three parts what it was, one part what was done. */
+/** Batches that a data set holds at least: fewer, and a fragment would see the same records again (rule J). */
+const LEAST_BATCHES = 64;
+
+/** Why a job cannot be run on a chain of this profile. */
+function faultOf(job: JobSpec, profile: number): string | undefined {
+  const segments = job.steps / job.segment_steps;
+  if (!Number.isInteger(segments) || segments < 1 || segments > MAX_SEGMENTS) return 'steps are no whole segments';
+  if (job.profile !== profile) return 'the profile is not that of the chain';
+  if (!job.mined_nodes.some((node) => fitsProfile(node, slabOf(profile)))) return 'no node can be mined';
+  const { fragments_per_round: needed } = job;
+  if (needed < 1 || needed > MAX_ACCEPTED) return `fragmentsPerRound is not in 1 .. ${MAX_ACCEPTED}`;
+  return job.n_records < LEAST_BATCHES * job.batch ? `fewer than ${LEAST_BATCHES} batches of records` : undefined;
+}
+
+/** Capacity is what an author gets accepted in an era: at first what he just did, then a moving average. */
 function updateCapacities(at: JobsScope, era: number): void {
   const { state } = at.use(ComputePowDeclared);
   for (const [[, who], cu] of at.use(RewardsDeclared).state.Minted.entries(era)) {
     const author = state.Authors.get(who);
-    if (author) state.Authors.put(who, { ...author, capacity: (author.capacity * 3n + cu) / 4n });
+    if (!author) continue;
+    const idle = author.measured_era === undefined ? undefined : era - author.measured_era - 1;
+    state.Authors.put(who, { ...author, capacity: capacityAfter(author.capacity, idle, cu), measured_era: era });
   }
 }
 
 function expect(at: JobsScope, id: Bytes, ...statuses: readonly StatusName[]): Fragment {
   const fragment = at.state.Fragments.get(id);
-  if (!fragment) throw invalid('Call');
+  // Not known here and now: another branch may have it, or have had it.
+  if (!fragment) throw invalid('Future');
   const place = ORDER.indexOf(fragment.status.type);
   if (statuses.includes(fragment.status.type)) return fragment;
   throw invalid(statuses.some((status) => ORDER.indexOf(status) > place) ? 'Future' : 'Stale');
@@ -199,7 +250,7 @@ const ORDER: readonly StatusName[] = ['Assigned', 'Claimed', 'Drawn', 'Revealed'
 
 function expectDuty(at: JobsScope, id: Bytes, segment: number): Fragment['drawn'][number] {
   const duty = expect(at, id, 'Revealed').drawn.find((d) => d.segment === segment);
-  if (!duty) throw invalid('Call');
+  if (!duty) throw invalid('Stale');
   if (duty.verdict !== undefined) throw invalid('Stale');
   return duty;
 }
@@ -210,7 +261,7 @@ function subjectOf(id: Bytes, number: number): Bytes {
 
 function minerKey(at: JobsScope, fragment: Fragment): Bytes {
   const author = at.use(ComputePowDeclared).state.Authors.get(fragment.miner);
-  if (!author) throw invalid('BadSigner');
+  if (!author) throw invalid('Stale');
   return author.compute_key;
 }
 

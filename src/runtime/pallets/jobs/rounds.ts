@@ -8,36 +8,45 @@ import { assert, must } from '../../../base/assert.ts';
 import { type Bytes, equal } from '../../../base/bytes.ts';
 import type { Of } from '../../../codec/index.ts';
 import { hasCertificate, mintCertificate } from '../certificates.ts';
-import { beaconAt, ComputePowDeclared } from '../compute-pow.ts';
-import { jobWork, offer } from './assignment.ts';
-import type { Fragment, JobSpec, JobsScope, MergeVote, Round, RoundRecord } from './state.ts';
+import { beaconAt, settledHeight } from '../compute-pow.ts';
+import { jobWork } from './assignment.ts';
+import {
+  type Fragment,
+  fragmentOf,
+  type JobSpec,
+  type JobsScope,
+  jobOf,
+  type MergeVote,
+  type Round,
+  type RoundRecord,
+  roundOf,
+} from './state.ts';
 
-/** A round without enough fragments closes after this many blocks with what it has: 2 deadlines of a quick miner. */
-const ROUND_BLOCKS = 120;
+/**
+ * A round that still lacks fragments closes after this many blocks with what it has: the longest deadline (200), and
+ * 40 blocks for draw, reveal and verdicts, so that a slow miner's only fragment is merged too.
+ */
+const ROUND_BLOCKS = 240;
 /** Checkers must agree on a merge within this many blocks, else the round is rolled back. */
 const MERGE_BLOCKS = 20;
-/** Rounds whose fragments are kept after they ended: what a late checker or a curious reader may still ask for. */
-const KEPT_ROUNDS = 8;
 
 /** Opens, closes and rolls back what is due in this block. */
 export function turnRounds(at: JobsScope): void {
   for (const id of at.state.JobIds.get()) {
-    const round = must(at.state.Rounds.get(id), 'a job has a round');
+    const round = roundOf(at, id);
     const since = at.block.number - round.opened_at;
     if (round.phase.type === 'Waiting' && at.block.number >= round.phase.value) openRound(at, id, round);
     else if (round.phase.type === 'Train' && since >= ROUND_BLOCKS) timeOut(at, id, round);
-    else if (round.phase.type === 'Merge' && at.block.number > round.phase.value + MERGE_BLOCKS) {
-      endRound(at, id, round, { outcome: 'Rollback', theta: round.theta, outer: round.outer, loss: round.loss });
-    }
+    else if (round.phase.type === 'Merge' && at.block.number > round.phase.value + MERGE_BLOCKS)
+      rollBack(at, id, round);
   }
 }
 
 function openRound(at: JobsScope, id: Bytes, round: Round): void {
-  const settled = at.block.number - at.spec.settleDepth;
-  const randomness = beaconAt(at, settled);
+  const randomness = beaconAt(at, settledHeight(at.block.number, at.spec));
   at.state.Rounds.put(id, { ...round, phase: { type: 'Train' }, opened_at: at.block.number, randomness });
+  at.state.Vacant.put(true);
   at.emit.RoundOpened({ job: id, round: round.r, theta: round.theta });
-  offer(at);
 }
 
 function timeOut(at: JobsScope, id: Bytes, round: Round): void {
@@ -46,10 +55,10 @@ function timeOut(at: JobsScope, id: Bytes, round: Round): void {
   else openRound(at, id, { ...round, outstanding: 0 });
 }
 
-/** A fragment of the running round was accepted; closes the round when it has what it needs. */
+/** A fragment was accepted; closes its round when that has what it needs, and pays it at once if it came too late. */
 export function countAccepted(at: JobsScope, fragmentId: Bytes, fragment: Fragment): void {
-  const round = must(at.state.Rounds.get(fragment.job), 'a job has a round');
-  const job = must(at.state.Jobs.get(fragment.job), 'a fragment has a job');
+  const round = roundOf(at, fragment.job);
+  const job = jobOf(at, fragment.job);
   if (!belongs(round, fragment)) {
     mint(at, job, fragmentId, fragment);
     return;
@@ -61,40 +70,39 @@ export function countAccepted(at: JobsScope, fragmentId: Bytes, fragment: Fragme
   else at.state.Rounds.put(fragment.job, next);
 }
 
-/** A fragment of the running round ended without being accepted: its slot is free again. */
+/** A fragment ended without being accepted: if its round still trains, its slot is free again. */
 export function countLost(at: JobsScope, fragment: Fragment, rejected: boolean): void {
-  const round = must(at.state.Rounds.get(fragment.job), 'a job has a round');
+  const round = roundOf(at, fragment.job);
   if (!belongs(round, fragment)) return;
   at.state.Rounds.put(fragment.job, {
     ...round,
     outstanding: round.outstanding - (fragment.overflow ? 0 : 1),
     rejected: round.rejected + (rejected ? 1 : 0),
   });
+  if (!fragment.overflow) at.state.Vacant.put(true);
 }
 
-function belongs(round: Round, fragment: Fragment): boolean {
+/** Of the running round, and not of an earlier attempt at it. */
+export function belongs(round: Round, fragment: Fragment): boolean {
   return round.phase.type === 'Train' && round.r === fragment.r && equal(round.randomness, fragment.randomness);
 }
 
 function closeRound(at: JobsScope, id: Bytes, round: Round): void {
-  const order = (fragment: Bytes): number => must(at.state.Fragments.get(fragment), 'accepted fragments are kept').k;
-  const accepted = [...round.accepted].sort((a, b) => order(a) - order(b));
+  const accepted = [...round.accepted].sort((a, b) => fragmentOf(at, a).k - fragmentOf(at, b).k);
   at.state.Rounds.put(id, { ...round, accepted, phase: { type: 'Merge', value: at.block.number } });
   at.emit.RoundClosed({ job: id, round: round.r, accepted: accepted.length });
 }
 
 /** Counts a checker's merge; ends the round when floor(V/2) + 1 of them agree. */
 export function vote(at: JobsScope, id: Bytes, r: number, mine: Of<typeof MergeVote>): void {
-  const round = must(at.state.Rounds.get(id), 'judged before');
+  const round = roundOf(at, id);
   const votes = at.state.MergeVotes.mutate(id, r, (list) => [...list, mine]);
   const same = (v: Of<typeof MergeVote>): boolean =>
     equal(v.theta, mine.theta) && equal(v.outer, mine.outer) && v.loss === mine.loss;
   const needed = Math.floor(at.state.Checkers.get().length / 2) + 1;
   if (votes.filter(same).length < needed) return;
-  const job = must(at.state.Jobs.get(id), 'a round belongs to a job');
-  const passes = round.loss === 0 || withinGate(round.loss, mine.loss, job.gate_ppm);
-  if (passes) endRound(at, id, round, { outcome: 'Final', theta: mine.theta, outer: mine.outer, loss: mine.loss });
-  else endRound(at, id, round, { outcome: 'Rollback', theta: round.theta, outer: round.outer, loss: round.loss });
+  if (!passesGate(round.loss, mine.loss, jobOf(at, id).gate_ppm)) rollBack(at, id, round);
+  else endRound(at, id, round, { outcome: 'Final', theta: mine.theta, outer: mine.outer, loss: mine.loss });
 }
 
 interface Ending {
@@ -104,15 +112,17 @@ interface Ending {
   readonly loss: number;
 }
 
+/** The model stays what it was; who worked is paid all the same. */
+function rollBack(at: JobsScope, id: Bytes, round: Round): void {
+  const { theta, outer, loss } = round;
+  endRound(at, id, round, { outcome: 'Rollback', theta, outer, loss });
+}
+
 function endRound(at: JobsScope, id: Bytes, round: Round, ending: Ending): void {
-  const job = must(at.state.Jobs.get(id), 'a round belongs to a job');
+  const job = jobOf(at, id);
   assert(round.phase.type === 'Merge', 'a round ends after it closed');
-  let cu = 0n;
-  for (const fragmentId of round.accepted) {
-    const fragment = must(at.state.Fragments.get(fragmentId), 'accepted fragments are kept');
-    mint(at, job, fragmentId, fragment);
-    cu += jobWork(job, job.steps);
-  }
+  for (const fragmentId of round.accepted) mint(at, job, fragmentId, fragmentOf(at, fragmentId));
+  const cu = jobWork(job, job.steps) * BigInt(round.accepted.length);
   const { theta, outer, loss } = ending;
   const outcome = { type: ending.outcome } as const;
   const record = { accepted: round.accepted.length, rejected: round.rejected, cu, outcome };
@@ -131,21 +141,6 @@ function endRound(at: JobsScope, id: Bytes, round: Round, ending: Ending): void 
     accepted: [],
     rejected: 0,
   });
-  if (round.r >= KEPT_ROUNDS) forget(at, id, round.r - KEPT_ROUNDS);
-}
-
-function forget(at: JobsScope, id: Bytes, r: number): void {
-  const wins = at.use(ComputePowDeclared).state.Wins;
-  for (const fragment of at.state.ByRound.take(id, r)) {
-    const status = at.state.Fragments.get(fragment)?.status.type;
-    if (status === 'Accepted' || status === 'Rejected' || status === 'Expired') {
-      at.state.Fragments.delete(fragment);
-      wins.delete(fragment);
-    } else {
-      // Still being trained or checked: its pay is undecided, so it is forgotten with the next round.
-      at.state.ByRound.mutate(id, r + 1, (list) => [...list, fragment]);
-    }
-  }
 }
 
 function mint(at: JobsScope, job: JobSpec, id: Bytes, fragment: Fragment): void {
@@ -169,15 +164,22 @@ function mint(at: JobsScope, job: JobSpec, id: Bytes, fragment: Fragment): void 
   });
 }
 
-/** Whether a held-out loss (f32 bits) is at most `gatePpm` parts of 10^6 above the one before. */
-export function withinGate(before: number, after: number, gatePpm: number): boolean {
-  return microLoss(after) * 1_000_000n <= microLoss(before) * BigInt(1_000_000 + gatePpm);
+const INFINITY = 0x7f80_0000;
+
+/**
+ * Whether a merge may move the model, by held-out losses as f32 bits: `after` is a finite loss, and at most `gatePpm`
+ * parts of 10^6 above `before`, which is 0 where there was none yet.
+ */
+export function passesGate(before: number, after: number, gatePpm: number): boolean {
+  // The sign bit and everything from infinity on: no loss at all.
+  if (after >= INFINITY) return false;
+  return before === 0 || microLoss(after) * 1_000_000n <= microLoss(before) * BigInt(1_000_000 + gatePpm);
 }
 
-/** A non-negative finite f32, by its bits, in whole millionths; anything else counts as beyond any gate. */
+/** A non-negative finite f32, by its bits, in whole millionths. */
 export function microLoss(bits: number): bigint {
-  const exponent = (bits >>> 23) & 0xff;
-  if (bits >>> 31 !== 0 || exponent === 0xff) return 1n << 160n;
+  assert(bits < INFINITY, 'a finite loss');
+  const exponent = bits >>> 23;
   const fraction = BigInt(bits & 0x7fffff);
   const mantissa = exponent === 0 ? fraction : fraction | 0x800000n;
   const shift = (exponent === 0 ? 1 : exponent) - 150;

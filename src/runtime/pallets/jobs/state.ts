@@ -3,12 +3,31 @@
  *
  * Always true: everything that a seal, a checker or a merge is judged by stands here; no rule reads a blob.
  */
-import { bool, fixed, hash, type Of, option, struct, u8, u32, u64, unit, variant, vec } from '../../../codec/index.ts';
+import { must } from '../../../base/assert.ts';
+import {
+  bool,
+  fixed,
+  hash,
+  mapped,
+  type Of,
+  option,
+  struct,
+  u8,
+  u32,
+  u64,
+  unit,
+  variant,
+  vec,
+} from '../../../codec/index.ts';
 import { event, pallet, type Scope } from '../../pallet.ts';
 import { identity, map, twox64Concat, value } from '../../storage.ts';
 import { AccountId } from '../../types.ts';
 
 const PATH = 'pallet_jobs';
+/** Segments of a fragment: each may be drawn, and what is drawn stands in one record. */
+export const MAX_SEGMENTS = 256;
+/** Fragments that a round can need. */
+export const MAX_ACCEPTED = 64;
 const named = (name: string) => ({ path: `${PATH}::${name}` });
 
 export const Gemm = struct({ m: u32, n: u32, k: u32 }, named('Gemm'));
@@ -75,7 +94,7 @@ export const Round = struct(
     next_k: u32,
     /** Real fragments that were assigned and have not ended. */
     outstanding: u32,
-    accepted: vec(hash, 64),
+    accepted: vec(hash, MAX_ACCEPTED),
     rejected: u32,
     /** f32 bits of the held-out loss of theta; 0 before the first merge. */
     loss: u32,
@@ -97,6 +116,8 @@ export const Drawn = struct(
     end_root: hash,
     receipt: option(struct({ receipt: hash, at: u32 }, named('Receipt'))),
     verdict: option(bool),
+    /** Of the operands that the checker found, shown with his verdict: who repeats the segment must find the same. */
+    digest: option(hash),
   },
   named('Drawn'),
 );
@@ -119,12 +140,17 @@ export const Fragment = struct(
     theta: hash,
     randomness: hash,
     assigned_at: u32,
+    /** The last block that can take its claim. */
     deadline: u32,
     status: FragmentStatus,
+    /** The block in which it was claimed or ran out: no blocks are won with it from the second one after that. */
+    ended: option(u32),
     /** The block at which the chain looks at it again. */
     due: u32,
     claim: option(Claim),
-    drawn: vec(Drawn, 256),
+    drawn: vec(Drawn, MAX_SEGMENTS),
+    /** The last block that can take its reveal and its opened wins; 0 before the draw. */
+    reveal_by: u32,
     /** S_0 as opened: the checker of the first drawn segment compares it with the round's weights. */
     origin: hash,
     /** Root of the operand tree, once revealed: wins open in it. */
@@ -158,8 +184,22 @@ export const MergeVote = struct({ checker: AccountId, theta: hash, outer: hash, 
 export const Checker = struct({ account: AccountId, compute_key: fixed(32) }, named('Checker'));
 export type Checker = Of<typeof Checker>;
 
-/** Fragments that a miner may hold open at once. */
+/** Fragments with which a miner may win blocks at once: at most three to train, and the last ones that ended. */
 export const MAX_OPEN = 8;
+/** Claimed fragments of one miner that may wait for a verdict at once: garbage cannot be claimed without end. */
+export const MAX_CHECKING = 8;
+/** A miner's ended fragments that are listed: what is being checked, and the last ones that were decided. */
+export const MAX_RECENT = 16;
+
+/** A block number whose keys sort as numbers do. */
+const SortedHeight = mapped(fixed(4), {
+  decode: (bytes) => new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0),
+  encode: (height: number) => {
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, height);
+    return bytes;
+  },
+});
 
 export const JobsDeclared = pallet('Jobs', {
   index: 41,
@@ -169,25 +209,16 @@ export const JobsDeclared = pallet('Jobs', {
     Jobs: map('What a job is; never changes.', identity(hash, 'an id is a hash of the job'), JobSpec),
     Rounds: map('The running round of a job.', identity(hash, 'an id is a hash of the job'), Round),
     Fragments: map('Fragments, until their round is forgotten.', identity(hash, 'an id is a hash'), Fragment),
-    ByRound: map(
-      'All fragments of a round, for as long as they are kept.',
-      [identity(hash, 'an id is a hash of the job'), twox64Concat(u32, 'rounds are counted')],
-      vec(hash),
-      [],
-    ),
     Open: map('Fragments with which a miner may win blocks.', AccountId, vec(hash, MAX_OPEN), []),
+    Training: map('The real fragment that a miner is to train and has not claimed.', AccountId, hash),
+    Recent: map('A miner’s last fragments that were claimed or missed.', AccountId, vec(hash, MAX_RECENT), []),
+    Duties: map('Fragments of which a checker owes a verdict.', [AccountId, identity(hash, 'an id is a hash')], unit),
     Agenda: map(
-      'Fragments that are looked at in a block.',
-      twox64Concat(u32, 'heights are given by the chain'),
-      vec(hash),
-      [],
+      'Every fragment under the block at which it is looked at, the earliest first.',
+      [identity(SortedHeight, 'sorted, so that what is due comes first'), identity(hash, 'an id is a hash')],
+      unit,
     ),
-    Ended: map(
-      'Claimed or expired fragments that stop being minable in a block.',
-      twox64Concat(u32, 'heights are given by the chain'),
-      vec(hash),
-      [],
-    ),
+    Vacant: value('A round has slots that no miner was offered yet.', bool, false),
     MergeVotes: map(
       'What checkers computed for a closed round.',
       [identity(hash, 'an id is a hash of the job'), twox64Concat(u32, 'rounds are counted')],
@@ -220,18 +251,30 @@ export const JobsDeclared = pallet('Jobs', {
     Accepted: event('All checks of a fragment agreed.', { fragment: hash, miner: AccountId }),
     Rejected: event('A check of a fragment failed.', { fragment: hash, miner: AccountId, segment: u32 }),
     Expired: event('A fragment ran out of time.', { fragment: hash, miner: AccountId }),
+    CheckerReplaced: event('A silent checker’s segment went to another.', {
+      fragment: hash,
+      segment: u32,
+      from: AccountId,
+      to: AccountId,
+    }),
   },
   errors: {
-    UnknownFragment: 'No such fragment.',
-    NotYours: 'The fragment or the duty is another account’s.',
-    WrongStatus: 'The fragment is not in the state that this call needs.',
-    TooEarly: 'A verdict comes at least one block after its receipt.',
-    BadTranscript: 'The revealed roots do not hash to the claimed transcript.',
-    BadOpening: 'A path does not lead to its root.',
-    Missing: 'Something that was drawn or won is not opened.',
-    BadReceipt: 'The receipt does not bind this digest.',
-    UnknownRound: 'The round is not waiting for a merge.',
-    AlreadyDone: 'This was said before.',
+    NotRevealed: 'Wins are opened once the roots are revealed.',
   },
 });
 export type JobsScope = Scope<typeof JobsDeclared>;
+
+/** A fragment that exists as long as whoever asks for it does: a bug otherwise. */
+export function fragmentOf(at: JobsScope, id: Uint8Array): Fragment {
+  return must(at.state.Fragments.get(id), 'a fragment that is referred to is kept');
+}
+
+/** The job of a fragment or round. */
+export function jobOf(at: JobsScope, id: Uint8Array): JobSpec {
+  return must(at.state.Jobs.get(id), 'a fragment and a round have a job');
+}
+
+/** The running round of a job. */
+export function roundOf(at: JobsScope, id: Uint8Array): Round {
+  return must(at.state.Rounds.get(id), 'a job has a round');
+}
