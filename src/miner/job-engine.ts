@@ -15,6 +15,7 @@ import { Evaluator, floatOfBits, StepExecutor, stepKey } from '../compute/plan/e
 import { type GemmBackend, plainGemm } from '../compute/plan/gemm-backend.ts';
 import type { GemmCall, Plan } from '../compute/plan/plan.ts';
 import { planStep } from '../compute/plan/planner.ts';
+import { fasterLeafHash } from '../compute/pouw/leaf-hash.ts';
 import { type Mined, MinedGemm } from '../compute/pouw/miner-gemm.ts';
 import type { NoiseHeader } from '../compute/pouw/noise.ts';
 import { encodeOpening } from '../compute/pouw/opening.ts';
