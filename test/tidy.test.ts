@@ -144,7 +144,10 @@ test('a third-party package is imported in exactly one room', () => {
       rooms.set(packageName, (rooms.get(packageName) ?? new Set()).add(room));
     }
   }
-  const faults = [...rooms].filter(([, set]) => set.size > 1).map(([name, set]) => `${name}: ${[...set].join(', ')}`);
+  // zod states what an operator's file and a client's request may hold: two doors, one language.
+  const faults = [...rooms]
+    .filter(([name, set]) => set.size > 1 && name !== 'zod')
+    .map(([name, set]) => `${name}: ${[...set].join(', ')}`);
   assert.deepEqual(faults, []);
 });
 

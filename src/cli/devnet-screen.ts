@@ -119,8 +119,8 @@ export class DevnetScreen {
     const work = `job ${block.job?.slice(2, 8) ?? '?'} round ${block.round ?? '?'} k ${block.k ?? '?'}`;
     const difficulty = (Number(block.difficulty) / 1e9).toFixed(1);
     this.#terminal.out(
-      `#${String(block.number).padStart(5)}  ${author} ${work}  step ${String(block.step).padStart(3)} node ${String(block.node).padStart(2)}` +
-        `  D ${difficulty} G  ${block.transactions} tx`,
+      `#${String(block.number).padStart(5)}  ${author} ${work}  step ${String(block.step).padStart(3)} ` +
+        `node ${String(block.node).padStart(2)}  D ${difficulty} G  ${block.transactions} tx`,
     );
   }
 

@@ -147,9 +147,8 @@ export class MinerReport {
     const loss = this.#loss === undefined ? '-' : this.#loss.toFixed(3);
     this.#terminal.out(` * NODE      ${this.#url}  best #${this.#best} fin #${this.#finalized}   ${this.#state}`);
     this.#terminal.out(` * GMAC/s 10s/60s/15m  ${rates.map((r) => r.toFixed(1)).join('  ')}   loss ${loss}`);
-    this.#terminal.out(
-      ` * fragments ok/late/bad ${counts.accepted}/${counts.expired}/${counts.rejected}  blocks ${counts.blocks}  last accepted ${ago}`,
-    );
+    const fragments = `${counts.accepted}/${counts.expired}/${counts.rejected}`;
+    this.#terminal.out(` * fragments ok/late/bad ${fragments}  blocks ${counts.blocks}  last accepted ${ago}`);
   }
 
   #line(type: string, data: Readonly<Record<string, unknown>>, text: string): void {

@@ -1,4 +1,4 @@
-/** # Spec source: where a chain spec comes from: a name that ships, or a file; `--data` replaces the text to train on. */
+/** # Spec source: a chain spec by a name that ships or by file; `--data` replaces the text to train on. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ChainSpec, parseChainSpec } from '../node/chain-spec.ts';

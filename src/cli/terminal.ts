@@ -1,4 +1,4 @@
-/** # Terminal: the only place that prints and that hears signals. Lines of a log are stamped; nothing else decorates. */
+/** # Terminal: the only place that prints and that hears signals. Lines of a log are stamped. */
 
 export interface Terminal {
   /** Whether a person watches: then progress may be drawn; otherwise plain lines. */

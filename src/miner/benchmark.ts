@@ -35,11 +35,11 @@ export async function benchmark({ assets, seconds, json, out }: BenchmarkOptions
     found: () => {},
   };
   const rows: { name: string; steps: number; tickets: number; seconds: number }[] = [];
-  for (const [name, tickets] of [
+  for (const [name, source] of [
     ['plain', undefined],
     ['mined', mining],
   ] as const) {
-    const engine = new JobEngine({ job, graph, ...(tickets ? { tickets } : {}) });
+    const engine = new JobEngine({ job, graph, ...(source ? { tickets: source } : {}) });
     engine.load(engine.firstState(theta));
     engine.step(seed, 1, dataset);
     const started = performance.now();
@@ -57,11 +57,9 @@ export async function benchmark({ assets, seconds, json, out }: BenchmarkOptions
       gmacs: rate,
       ticketsPerSecond: row.tickets / row.seconds,
     };
-    out(
-      json
-        ? JSON.stringify(line)
-        : `${name.padEnd(6)} ${line.stepMs.toFixed(1)} ms/step  ${rate.toFixed(1)} GMAC/s  ${Math.round(line.ticketsPerSecond)} tickets/s`,
-    );
+    const tickets = Math.round(line.ticketsPerSecond);
+    const text = `${name.padEnd(6)} ${line.stepMs.toFixed(1)} ms/step  ${rate.toFixed(1)} GMAC/s  ${tickets} tickets/s`;
+    out(json ? JSON.stringify(line) : text);
   }
   const [plain, mined] = rows as [(typeof rows)[0], (typeof rows)[0]];
   const ratio = mined.seconds / mined.steps / (plain.seconds / plain.steps);

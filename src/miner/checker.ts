@@ -120,7 +120,7 @@ export class Checker {
     }
   }
 
-  /** Trains the segment again from its first state; accepts if it ends where the miner said, on the operands he won with. */
+  /** Trains the segment again; accepts if it ends where the miner said, on the operands that he won with. */
   async #execute(duty: SegmentJson): Promise<Finding> {
     const started = performance.now();
     const job = await this.#job(duty.fragment.job);

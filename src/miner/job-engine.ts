@@ -6,6 +6,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import { decodeDelta, encodeDelta, mergeRound, quantiseDelta } from '../compute/canonical/delta.ts';
+import type { Kernels } from '../compute/canonical/kernels.ts';
 import { recordIndices } from '../compute/canonical/philox.ts';
 import { type Knot, learningRate } from '../compute/canonical/schedule.ts';
 import type { WasmKernels } from '../compute/canonical/wasm.ts';
@@ -15,8 +16,9 @@ import { Evaluator, floatOfBits, StepExecutor, stepKey } from '../compute/plan/e
 import { type GemmBackend, plainGemm } from '../compute/plan/gemm-backend.ts';
 import type { GemmCall, Plan } from '../compute/plan/plan.ts';
 import { planStep } from '../compute/plan/planner.ts';
+import { operandRoot } from '../compute/pouw/commitment.ts';
 import { fasterLeafHash } from '../compute/pouw/leaf-hash.ts';
-import { type Mined, MinedGemm } from '../compute/pouw/miner-gemm.ts';
+import { type Mined, MinedGemm, type OperandRoots } from '../compute/pouw/miner-gemm.ts';
 import type { NoiseHeader } from '../compute/pouw/noise.ts';
 import { encodeOpening } from '../compute/pouw/opening.ts';
 import { checkShape, type Place, type Shape } from '../compute/pouw/profile.ts';
@@ -51,25 +53,25 @@ export interface EngineParts {
   /** Only checkers evaluate. */
   readonly evalGraph?: Bytes;
   readonly tickets?: TicketSource;
+  /** Other kernels than the production ones: the plain reference, to referee a step. They draw no tickets. */
+  readonly kernels?: Kernels;
 }
 
 const FLOAT_BYTES = 4;
 
 export class JobEngine {
   readonly #job: JobJson;
-  readonly #kernels: WasmKernels;
   readonly #plan: Plan;
   readonly #executor: StepExecutor;
   readonly #gemm: Products;
   readonly #evaluator: Evaluator | undefined;
   readonly #knots: readonly Knot[];
 
-  constructor({ job, graph, evalGraph, tickets }: EngineParts) {
+  constructor({ job, graph, evalGraph, tickets, kernels = loadKernels() }: EngineParts) {
     this.#job = job;
-    this.#kernels = loadKernels();
     this.#plan = planStep(readStepGraph(graph));
-    this.#gemm = new Products(this.#kernels, this.#plan.bytes, job.profile, tickets);
-    this.#executor = new StepExecutor(this.#kernels, this.#plan, this.#gemm);
+    this.#gemm = new Products(kernels, this.#plan.bytes, job.profile, tickets);
+    this.#executor = new StepExecutor(kernels, this.#plan, this.#gemm);
     this.#evaluator = evalGraph && evaluatorOf(evalGraph);
     this.#knots = job.lr_knots.map(({ step, bits }) => [step, floatOfBits(bits)]);
   }
@@ -140,9 +142,10 @@ function evaluatorOf(graph: Bytes): Evaluator {
 
 /** Multiplies for the executor: every product is committed to, and mined where there is a template and it fits. */
 class Products implements GemmBackend {
-  readonly #kernels: WasmKernels;
+  readonly #kernels: Kernels;
   readonly #plain: GemmBackend;
-  readonly #mined: MinedGemm;
+  /** Absent over the plain reference, which commits by plain JavaScript. */
+  readonly #mined: MinedGemm | undefined;
   readonly #profile: number;
   readonly #source: TicketSource | undefined;
   readonly #shapes = new Map<number, Shape | undefined>();
@@ -151,11 +154,13 @@ class Products implements GemmBackend {
   roots: (readonly [Bytes, Bytes])[] = [];
   tickets = 0;
 
-  constructor(kernels: WasmKernels, scratch: number, profile: number, source: TicketSource | undefined) {
+  constructor(kernels: Kernels, scratch: number, profile: number, source: TicketSource | undefined) {
     this.#kernels = kernels;
     this.#plain = plainGemm(kernels);
-    const hash = fasterLeafHash(kernels, scratch, sha256, () => performance.now());
-    this.#mined = new MinedGemm(kernels, scratch, hash);
+    if (isModule(kernels)) {
+      const hash = fasterLeafHash(kernels, scratch, sha256, () => performance.now());
+      this.#mined = new MinedGemm(kernels, scratch, hash);
+    }
     this.#profile = profile;
     this.#source = source;
   }
@@ -180,21 +185,26 @@ class Products implements GemmBackend {
       this.roots.push([NOTHING, NOTHING]);
       return;
     }
-    const drawn = this.#source?.header(this.#step, call, shape);
+    const miner = this.#mined;
+    const drawn = miner && this.#source?.header(this.#step, call, shape);
     if (!drawn) {
       this.#plain.multiply(call);
-      const { rootA, rootB } = this.#mined.roots(call, shape);
-      this.roots.push([rootA, rootB]);
+      this.roots.push(miner ? pairOf(miner.roots(call, shape)) : this.#plainRoots(call, shape));
       return;
     }
     const { sA, sB, out } = call;
-    const mined = this.#mined.run({ shape, qA, qBT, sA, sB, out, ...drawn });
+    const mined = miner.run({ shape, qA, qBT, sA, sB, out, ...drawn });
     this.roots.push([mined.rootA, mined.rootB]);
     this.tickets += mined.tickets;
     for (const place of mined.winners) {
-      const opening = encodeOpening(this.#mined.opening(call, shape, place));
+      const opening = encodeOpening(miner.opening(call, shape, place));
       this.#source?.found(this.#step, call, place, mined, opening);
     }
+  }
+
+  #plainRoots({ qA, qBT, m, n, k }: GemmCall, { profile }: Shape): readonly [Bytes, Bytes] {
+    const operand = (at: number, lines: number) => ({ data: this.#kernels.i8.slice(at, at + lines * k), lines, k });
+    return [operandRoot(operand(qA, m), profile.slab), operandRoot(operand(qBT, n), profile.slab)];
   }
 
   #shapeOf(call: GemmCall): Shape | undefined {
@@ -207,6 +217,14 @@ class Products implements GemmBackend {
 }
 
 const NOTHING = new Uint8Array(32);
+
+function isModule(kernels: Kernels): kernels is WasmKernels {
+  return 'exports' in kernels;
+}
+
+function pairOf({ rootA, rootB }: OperandRoots): readonly [Bytes, Bytes] {
+  return [rootA, rootB];
+}
 
 /** The records of a batch, one after the other. */
 function batchOf(dataset: Bytes, indices: Uint32Array, recordBytes: number): Bytes {

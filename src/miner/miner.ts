@@ -1,8 +1,8 @@
 /**
  * # Miner: takes work from a node, trains it, wins blocks with it, and sees each fragment through to its verdict.
  *
- * Always true: one explicit state is shown at any time; nothing that was trained is lost by a restart of this process or
- * of the node but the segment under way; what the chain asks for (claim, reveal, open_wins) is sent again with every
+ * Always true: one explicit state is shown at any time; nothing that was trained is lost by a restart of this process
+ * or of the node but the segment under way; what the chain asks for (claim, reveal, open_wins) is sent again with every
  * head until the chain has it.
  */
 import { Worker } from 'node:worker_threads';

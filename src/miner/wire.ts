@@ -1,8 +1,8 @@
 /**
  * # Wire: what a node tells miners and checkers, as it stands in JSON (docs/spec/miner.md).
  *
- * Always true: these are the node's own types after JSON; a miner trusts his node for what to do, never for bytes, which
- * he verifies by hash.
+ * Always true: these are the node's own types after JSON; a miner trusts his node for what to do, never for bytes,
+ * which he verifies by hash.
  */
 import { fromHex } from '../base/bytes.ts';
 import type { FragmentSeed } from '../primitives/fragment.ts';

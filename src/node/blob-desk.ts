@@ -1,9 +1,9 @@
 /**
  * # Blob desk: blobs for the miners and checkers of this node, fetched from peers when they are not here.
  *
- * Always true: what is handed out was verified against its id; an upload becomes a blob only when it hashes to the id it
- * came under. Models, momenta and deltas of the last rounds are fetched and kept whether or not anyone here asks; states
- * are kept while there is room.
+ * Always true: what is handed out was verified against its id; an upload becomes a blob only when it hashes to the id
+ * it came under. Models, momenta and deltas of the last rounds are fetched and kept whether or not anyone here asks;
+ * states are kept while there is room.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { BlobStore } from '../blobs/store.ts';

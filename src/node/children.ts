@@ -1,8 +1,8 @@
 /**
  * # Children: the miner and the checker that a dev validator starts, each a process of its own.
  *
- * Always true: they get what any miner gets, the node's URL and their keys; they end with the node, and one that dies is
- * started again after a pause that grows.
+ * Always true: they get what any miner gets, the node's URL and their keys; they end with the node, and one that dies
+ * is started again after a pause that grows.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';

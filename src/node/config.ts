@@ -1,4 +1,4 @@
-/** # Config: what an operator chose, as values; the command line makes them, nothing else reads flags or environment. */
+/** # Config: what an operator chose, as values; nothing beyond the command line reads flags or environment. */
 import type { Bytes } from '../base/bytes.ts';
 import type { ChainSpec } from './chain-spec.ts';
 

@@ -1,4 +1,4 @@
-/** # Pallets: all that the runtime is made of, in the order of their indices, which is also the order of their hooks. */
+/** # Pallets: all that the runtime is made of, in the order of their indices and of their hooks. */
 
 import type { PalletSource } from '../calls.ts';
 import { Balances } from './balances.ts';

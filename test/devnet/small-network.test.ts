@@ -1,0 +1,183 @@
+/**
+ * # A small network: three nodes, two miners, three checkers as processes on 127.0.0.1, with a job whose rounds take
+ * seconds. One network serves all tests of this file, in order: each is a sentence about what just happened to it.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { equal, fromHex, toHex } from '../../src/base/bytes.ts';
+import { devIdentity } from '../../src/cli/commands/miner.ts';
+import { referenceKernels } from '../../src/compute/canonical/reference.ts';
+import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { JobEngine } from '../../src/miner/job-engine.ts';
+import type { FragmentJson, JobJson } from '../../src/miner/wire.ts';
+import { seedOf } from '../../src/miner/wire.ts';
+import { end, smallAssets, TestNetwork, until } from './network.ts';
+
+let network: TestNetwork;
+
+before(async () => {
+  await installFastPaths();
+  network = new TestNetwork(smallAssets());
+  await network.addNode('alice');
+  await network.seedBlobs();
+  await network.addNode('bob');
+  await network.addNode('charlie');
+  network.addMiner('alice', 0);
+  network.addMiner('bob', 1);
+});
+
+after(async () => {
+  await network.stop();
+});
+
+interface BlockJson {
+  readonly number: number;
+  readonly author: string;
+  readonly fragment: string;
+  readonly step: number;
+  readonly node: number;
+  readonly rootA: string;
+  readonly rootB: string;
+}
+
+const block = async (number: number): Promise<BlockJson> => {
+  const hash = await network.rpc().call<string>('chain_getBlockHash', [number]);
+  return await network.rpc().call<BlockJson>('compute_block', [hash]);
+};
+const audit = (node = 0) =>
+  network.rpc(node).call<{ exact: boolean; sum: string; genesis: string }>('rewards_supplyAudit');
+
+test('blocks are won by the training of both miners, and the three nodes agree', async () => {
+  await until(async () => (await network.height()) >= 12, 120_000, 'twelve blocks');
+  const authors = new Set<string>();
+  for (let n = 1; n <= 12; n++) authors.add((await block(n)).author);
+  assert.equal(authors.size, 2);
+  await until(
+    async () => {
+      const height = Math.min(await network.height(0), await network.height(1), await network.height(2));
+      const hashes = await Promise.all(
+        [0, 1, 2].map((node) => network.rpc(node).call<string>('chain_getBlockHash', [Math.max(0, height - 1)])),
+      );
+      return new Set(hashes).size === 1;
+    },
+    30_000,
+    'one chain on three nodes',
+  );
+});
+
+test('a round is merged by the agreement of checkers, and the held-out loss falls', async () => {
+  const finals = async (): Promise<{ loss: number; accepted: number }[]> => {
+    const jobs = await network.rpc().call<JobJson[]>('compute_jobs');
+    const job = jobs[0] as JobJson;
+    const rounds = [];
+    for (let r = 0; r < job.round.r; r++) {
+      const round = await network
+        .rpc()
+        .call<{ phase: string; loss: number; accepted: number }>('compute_round', [job.id, r]);
+      if (round.phase === 'Final') rounds.push(round);
+    }
+    return rounds;
+  };
+  await until(async () => (await finals()).length >= 2, 180_000, 'two final rounds');
+  const [first, second] = await finals();
+  assert.ok(first && second);
+  assert.ok(first.accepted >= 1);
+  assert.ok(second.loss < first.loss, `${second.loss} after ${first.loss}`);
+  assert.ok(first.loss < Math.log(256));
+});
+
+test('accepted work is certified and paid, and every unit is accounted for', async () => {
+  const alice = toHex(devIdentity('alice').account);
+  type Explained = { paid: string; paidCompute: string };
+  const explained = () => network.rpc().call<Explained>('rewards_explain', [alice]);
+  await until(async () => BigInt((await explained()).paidCompute) > 0n, 60_000, 'Alice is paid for training');
+  const [certificate] = await network
+    .rpc()
+    .call<{ cu: number; verification: { segments: number[] } }[]>('compute_certificates', [alice]);
+  assert.ok(certificate && certificate.cu > 0 && certificate.verification.segments.length > 0);
+  const holder = await network.rpc().call<Explained>('rewards_explain', [toHex(devIdentity('ferdie').account)]);
+  assert.equal(BigInt(holder.paid), 0n);
+  for (const node of [0, 1, 2]) assert.equal((await audit(node)).exact, true);
+});
+
+test('the operands of won blocks are found again by executing the step in plain JavaScript', async () => {
+  const height = await network.height();
+  const jobs = await network.rpc().call<JobJson[]>('compute_jobs');
+  const { assets } = network;
+  let checked = 0;
+  for (let n = height - 2; n > 0 && checked < 2; n--) {
+    const won = await block(n);
+    const fragment = await network.rpc().call<FragmentJson | null>('compute_fragment', [won.fragment]);
+    const job = jobs.find((known) => known.id === fragment?.job);
+    if (!fragment || !job || won.step > 3) continue;
+    const theta = await network.blobs(0).getHex(fragment.theta);
+    const engine = new JobEngine({ job, graph: assets.graph, kernels: referenceKernels(1) });
+    engine.load(engine.firstState(theta));
+    const seed = seedOf({ ...fragment });
+    let roots: readonly (readonly [Uint8Array, Uint8Array])[] = [];
+    for (let t = 1; t <= won.step; t++) roots = engine.step(seed, t, assets.dataset).operands;
+    const [rootA, rootB] = roots[won.node] ?? [];
+    assert.ok(rootA && equal(rootA, fromHex(won.rootA)), `rootA of block ${n}`);
+    assert.ok(rootB && equal(rootB, fromHex(won.rootB)), `rootB of block ${n}`);
+    checked++;
+  }
+  assert.ok(checked > 0, 'a block won in the first steps of a fragment');
+});
+
+test('without miners no block appears, and blocks come back with them', async () => {
+  for (const { child } of network.miners) child.kill('SIGSTOP');
+  // What was found before the stop may still arrive.
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const stopped = await network.height();
+  await new Promise((resolve) => setTimeout(resolve, 15_000));
+  assert.equal(await network.height(), stopped);
+  for (const { child } of network.miners) child.kill('SIGCONT');
+  await until(async () => (await network.height()) > stopped, 60_000, 'blocks after the pause');
+});
+
+test('a miner that is in no genesis list and owns nothing registers by work, trains and is paid', async () => {
+  network.addMiner('dave', 2);
+  const dave = toHex(devIdentity('dave').account);
+  await until(async () => (await network.rpc().call('compute_author', [dave])) !== null, 90_000, 'Dave is an author');
+  await until(
+    async () => BigInt((await network.rpc().call<{ paidCompute: string }>('rewards_explain', [dave])).paidCompute) > 0n,
+    240_000,
+    'Dave is paid for training',
+  );
+  assert.equal((await audit()).exact, true);
+});
+
+test('a node, a miner and a checker that are killed come back within 20 s, and nothing final is lost', async () => {
+  const before = await network.rpc().call<string>('chain_getFinalizedHead');
+  const number = Number.parseInt(
+    (await network.rpc().call<{ number: string }>('chain_getHeader', [before])).number,
+    16,
+  );
+  for (const victim of [network.nodes[2], network.nodes[0], network.miners[0]]) {
+    assert.ok(victim);
+    await end(victim.child, 'SIGKILL');
+    assert.equal(victim.child.signalCode, 'SIGKILL');
+    victim.restart();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  await until(
+    async () => (await network.height(0)) > number && (await network.height(2)) > number,
+    20_000,
+    'both follow',
+  );
+  for (const node of [0, 2]) {
+    assert.equal(await network.rpc(node).call<string>('chain_getBlockHash', [number]), before);
+  }
+  const height = await network.height(1);
+  await until(async () => (await network.height(0)) > height + 2, 60_000, 'the chain goes on');
+  assert.equal((await audit()).exact, true);
+});
+
+test('a node that was told to stop ends with code 0 and has warned about nothing', async () => {
+  const bob = network.nodes[1];
+  assert.ok(bob);
+  await end(bob.child);
+  assert.equal(bob.child.exitCode, 0);
+  assert.doesNotMatch(readFileSync(bob.log, 'utf8'), /fatal:|invariant/);
+});
