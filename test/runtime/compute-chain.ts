@@ -23,14 +23,16 @@ import type { RuntimeEvent } from '../../src/runtime/calls.ts';
 import * as compute from '../../src/runtime/compute-view.ts';
 import { SIGNATURES } from '../../src/runtime/host.ts';
 import { CertificatesDeclared } from '../../src/runtime/pallets/certificates.ts';
-import { ComputePowDeclared } from '../../src/runtime/pallets/compute-pow.ts';
+import { Author, ComputePowDeclared } from '../../src/runtime/pallets/compute-pow.ts';
 import { PALLETS } from '../../src/runtime/pallets/index.ts';
 import type { JobSpec } from '../../src/runtime/pallets/jobs/state.ts';
 import { JobsDeclared } from '../../src/runtime/pallets/jobs/state.ts';
-import { RewardsDeclared } from '../../src/runtime/pallets/rewards.ts';
+import { RewardsDeclared, Standing } from '../../src/runtime/pallets/rewards.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { type Applied, createRuntime, type Runtime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC, type RuntimeSpec } from '../../src/runtime/spec.ts';
+import { storageKey } from '../../src/runtime/storage.ts';
+import { keyOf } from '../../src/state/key.ts';
 import { StateTree } from '../../src/state/tree.ts';
 
 await installFastPaths();
@@ -154,6 +156,8 @@ export interface Habits {
   readonly receipts?: (checker: Person) => boolean;
   readonly verdicts?: (checker: Person, duty: compute.SegmentDuty) => boolean | undefined;
   readonly merges?: boolean;
+  /** Who wins the blocks; in turn otherwise. */
+  readonly winner?: Person;
   /** The held-out loss that the checkers of a round find, as f32 bits. */
   readonly loss?: (r: number) => number;
 }
@@ -278,7 +282,8 @@ export class ComputeChain {
   live(habits: Habits = {}): ChainBlock {
     const work = this.work(habits);
     // The last checkers' votes come too late where the first ones agree in the same block.
-    const block = this.block([...work, ...this.votes(habits)]);
+    const winner = habits.winner && this.winOf(habits.winner);
+    const block = this.block([...work, ...this.votes(habits)], winner);
     for (const outcome of block.outcomes.slice(0, work.length)) {
       assert.deepEqual(outcome, { applied: true, error: undefined }, 'honest work is accepted');
     }
@@ -419,6 +424,23 @@ export class ComputeChain {
     const [rootA, rootB] = operands(forged === true ? name('elsewhere', fragment) : fragment, step, node);
     const signature = new Uint8Array(64);
     return withSeal(before, { ti: 0, tj: 0, s: 0, rootA, rootB, openingHash: name('opening'), signature });
+  }
+
+  /** Writes an author behind the rules' back: one with another history. */
+  plantAuthor(who: Person, author: Author): void {
+    this.plant(storageKey(ComputePowDeclared.storage.Authors, [who.account]), Author.enc(author));
+  }
+
+  /** Writes a reputation behind the rules' back. */
+  plantReputation(account: Bytes, perbill: bigint): void {
+    const standing = Standing.enc({ perbill, era: Math.floor((this.number - 1) / this.runtime.spec.eraBlocks) });
+    this.plant(storageKey(RewardsDeclared.storage.Reputation, [account]), standing);
+  }
+
+  /** Writes any value behind the rules' back, as a fault of the disk or of a rule would. */
+  plant(key: Bytes, value: Bytes): void {
+    const tree = this.view.with(new Map([[keyOf(key), value]]));
+    this.head = { ...this.head, tree, header: { ...this.head.header, stateRoot: tree.root } };
   }
 
   /** All fragments of an account that are known, by status. */
