@@ -276,8 +276,7 @@ export function attentionScratch(tokens: number, width: number): number {
   return 4 * (4 * paddedTokens * paddedWidth + tokens * tokens);
 }
 
-/** Bytes of scratch for `igemm`: A and a strip of eight columns of B, widened to 16 bits, with k padded to 8. */
+/** Bytes of scratch for `igemm`: A and a strip of sixteen columns of B, widened to 16 bits, with k padded to 8. */
 export function igemmScratch(m: number, _n: number, k: number): number {
-  const rows = (m + 3) & ~3;
-  return 2 * (rows + 8) * ((k + 7) & ~7);
+  return 2 * (((m + 1) & ~1) + 16) * ((k + 7) & ~7);
 }
