@@ -245,12 +245,10 @@ export class Miner {
         trainer.board.requestStop(true);
         continue;
       }
-      const next = this.#choose(work);
-      if (!next) {
-        this.#enter('WAITING_JOB', 'no assigned fragment is left to train');
-        continue;
-      }
-      await this.#train(trainer, next);
+      const next = this.#candidates(work)[0];
+      const finished = next ?? this.#finished(work);
+      if (finished) await this.#train(trainer, finished, next === undefined);
+      else this.#enter('WAITING_JOB', 'no assigned fragment is left to train');
     }
   }
 
@@ -258,7 +256,9 @@ export class Miner {
   #shouldLeave(work: WorkJson, current: FragmentJson): boolean {
     const now = work.fragments.find((f) => f.id === current.id);
     if (now?.status !== 'Assigned') return true;
-    return now.overflow && this.#candidates(work).some((f) => !f.overflow);
+    const others = this.#candidates(work);
+    if (this.#options.store.progress(now.id)?.finished) return others.length > 0;
+    return now.overflow && others.some((f) => !f.overflow);
   }
 
   #candidates(work: WorkJson): FragmentJson[] {
@@ -268,11 +268,15 @@ export class Miner {
       .sort((a, b) => Number(a.overflow) - Number(b.overflow) || a.deadline - b.deadline || (a.id < b.id ? -1 : 1));
   }
 
-  #choose(work: WorkJson): FragmentJson | undefined {
-    return this.#candidates(work)[0];
+  /** A fragment whose claim waits for a block; no other thread has it. */
+  #finished(work: WorkJson): FragmentJson | undefined {
+    const taken = new Set(this.#trainers.map((t) => t.fragment?.id));
+    return work.fragments.find(
+      (f) => f.status === 'Assigned' && !taken.has(f.id) && this.#options.store.progress(f.id)?.finished,
+    );
   }
 
-  async #train(trainer: Trainer, fragment: FragmentJson): Promise<void> {
+  async #train(trainer: Trainer, fragment: FragmentJson, again: boolean): Promise<void> {
     trainer.fragment = fragment;
     trainer.aliveMs = Date.now();
     try {
@@ -285,7 +289,8 @@ export class Miner {
       ]);
       this.#options.store.makeRoom(new Set(this.#work?.fragments.map((f) => f.id)));
       trainer.board.requestStop(false);
-      const message: ToTrainer = { job, fragment, graph, dataset, theta, account: this.#options.account };
+      const { account } = this.#options;
+      const message: ToTrainer = { job, fragment, graph, dataset, theta, account, again };
       trainer.worker.postMessage(message);
       this.#enter('WORKING', '');
     } catch (error) {

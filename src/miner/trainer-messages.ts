@@ -11,6 +11,11 @@ export interface ToTrainer {
   readonly theta: Bytes;
   /** The author whom tickets are drawn for. */
   readonly account: Bytes;
+  /**
+   * The fragment is finished and its claim waits for a block, but nothing else is left to train: draw tickets with its
+   * final step under every new template, so that the chain never waits for work that waits for the chain.
+   */
+  readonly again: boolean;
 }
 
 export type FromTrainer =

@@ -33,14 +33,15 @@ interface Loaded {
 }
 
 class Tickets implements TicketSource {
+  /** Undefined while steps are only replayed. */
   task: ToTrainer | undefined;
   /** What the last product was mined under. */
   #under: { readonly template: Template; readonly preRuntime: Bytes; readonly preHash: Bytes } | undefined;
 
   header(step: number, call: GemmCall, { profile, m, n, k }: Shape) {
     const template = templates.read();
-    const { account, fragment } = must(this.task, 'products belong to a fragment');
-    if (!template) return undefined;
+    if (!template || !this.task) return undefined;
+    const { account, fragment } = this.task;
     const id = fromHex(fragment.id);
     const pre: PowPreRuntime = { author: account, fragment: id, step, node: call.node, profile: profile.id, m, n, k };
     const hash = preHash(withPreRuntime(Header.dec(template.header), pre));
@@ -62,8 +63,8 @@ const ready = installFastPaths();
 
 port.on('message', (task: ToTrainer) => {
   ready
-    .then(() => {
-      const finished = train(task);
+    .then(async () => {
+      const finished = task.again ? await drawAgain(task) : train(task);
       tell({ type: 'ended', finished, fault: undefined });
     })
     .catch((error: Error) => tell({ type: 'ended', finished: false, fault: error.message }));
@@ -91,6 +92,34 @@ function train(task: ToTrainer): boolean {
     save(task, engine, transcript);
   }
   finish(task, engine, transcript, theta);
+  return true;
+}
+
+/** Draws tickets with the final step under every new template, until a stop is asked for. */
+async function drawAgain(task: ToTrainer): Promise<boolean> {
+  const { job, fragment, dataset } = task;
+  const engine = engineOf(task);
+  const seed = seedOf(fragment);
+  const saved = must(store.progress(fragment.id), 'a finished fragment is on disk');
+  const index = job.steps / job.segment_steps - 1;
+  const root = must(saved.states[index], 'a finished fragment has all states');
+  tickets.task = undefined;
+  engine.load(index === 0 ? engine.firstState(task.theta) : must(store.state(fragment.id, index, root), 'S_(M-1)'));
+  for (let t = index * job.segment_steps + 1; t < job.steps; t++) engine.step(seed, t, dataset);
+  const before = engine.state();
+  tickets.task = task;
+  tell({ type: 'started', from: job.steps });
+  let drawn: string | undefined;
+  while (!templates.stopRequested) {
+    const template = templates.read();
+    // The same header would give the same tickets.
+    if (template && template.id !== drawn) {
+      drawn = template.id;
+      engine.load(before);
+      engine.step(seed, job.steps, dataset);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   return true;
 }
 

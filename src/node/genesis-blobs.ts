@@ -4,6 +4,11 @@ import type { BlobStore } from '../blobs/store.ts';
 import type { PublicJobConfig } from './chain-spec.ts';
 import { corpus, devGraphs, initialTheta } from './job-assets.ts';
 
+/** Whether this tree makes the jobs of the chain with this id. */
+export function isShipped(id: string): boolean {
+  return id === 'dev' || id === 'local';
+}
+
 /** Registers graphs, initial weights and records of the genesis jobs; `data` is the operator's text, if any. */
 export function provideGenesisBlobs(
   store: BlobStore,

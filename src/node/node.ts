@@ -32,7 +32,7 @@ import { runtimeSpec } from './chain-spec.ts';
 import type { NodeConfig } from './config.ts';
 import { Drive } from './drive.ts';
 import { genesisBlock } from './genesis.ts';
-import { provideGenesisBlobs } from './genesis-blobs.ts';
+import { isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { referee } from './referee.ts';
 import { serveSync } from './sync-link.ts';
@@ -69,8 +69,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     ? MemoryStore.create(genesis, pruning)
     : await LevelStore.open({ dir: chainDir, genesis, pruning });
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
-  const jobs = spec.genesis;
-  if ('runtimeGenesis' in jobs) provideGenesisBlobs(blobs, jobs.runtimeGenesis.patch.jobs.publicJobs, config.data);
+  // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
+  if ('runtimeGenesis' in spec.genesis && isShipped(spec.id)) {
+    provideGenesisBlobs(blobs, spec.genesis.runtimeGenesis.patch.jobs.publicJobs, config.data);
+  }
 
   // Machines.
   const rules: ConsensusRules = {

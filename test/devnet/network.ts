@@ -23,7 +23,7 @@ const MAIN = join(ROOT, 'src', 'cli', 'main.ts');
 
 /** A quarter of the dev model's step: one layer over 16 records of 17 bytes; every linear still fits a slab. */
 export const SMALL = { V: 256, T: 16, C: 256, L: 1, heads: 4, ffn: 1024, B: 16 } as const;
-const STEPS = 20;
+const STEPS = 30;
 const SEGMENT_STEPS = 5;
 
 export interface Assets {
@@ -42,11 +42,14 @@ interface SpecOverrides {
   readonly finalityDepth?: number;
 }
 
-/** Records of T + 1 bytes from this project's own text. */
-function records(size: number, count: number, from: string): Bytes {
-  const text = readFileSync(join(ROOT, from));
+/** Records of T + 1 bytes from this project's own pages. */
+function records(size: number, count: number, pages: readonly string[]): Bytes {
+  const text = Buffer.concat(pages.map((page) => readFileSync(join(ROOT, page))));
   const out = new Uint8Array(size * count);
-  for (let i = 0; i < count; i++) out.set(text.subarray(i * (size - 1), i * (size - 1) + size), i * size);
+  for (let i = 0; i < count; i++) {
+    const from = (i * (size - 1)) % (text.length - size);
+    out.set(text.subarray(from, from + size), i * size);
+  }
   return out;
 }
 
@@ -72,14 +75,14 @@ export function smallAssets(overrides: SpecOverrides = {}): Assets {
   });
   const graph = writeStepGraph(compiled.step);
   const evaluation = writeStepGraph(compiled.evaluation);
-  const dataset = records(size, 640, 'LICENSE');
-  const holdout = records(size, 64, 'CONTRIBUTING.md');
+  const dataset = records(size, 1_088, ['LICENSE', 'README.md']);
+  const holdout = records(size, 64, ['CONTRIBUTING.md']);
   const theta = [0, 1, 2].map((index) => initialWeights(model, new Uint8Array(32).fill(index + 1)));
   const root = (bytes: Bytes): string => toHex(stateRoot([bytes]));
   const spec = JSON.parse(readFileSync(join(ROOT, 'genesis', 'local.json'), 'utf8'));
   spec.id = 'small';
   spec.name = 'mAIToken Small';
-  Object.assign(spec.consensus, { blockTimeMs: 1_000, initialDifficulty: '8000000000', eraBlocks: 10, ...overrides });
+  Object.assign(spec.consensus, { blockTimeMs: 1_000, initialDifficulty: '5000000000', eraBlocks: 10, ...overrides });
   const { patch } = spec.genesis.runtimeGenesis;
   patch.jobs.publicJobs = theta.map((weights, index) => ({
     ...patch.jobs.publicJobs[index],
@@ -203,6 +206,15 @@ export class TestNetwork {
   async height(node = 0): Promise<number> {
     const header = await this.rpc(node).call<{ number: string }>('chain_getHeader');
     return Number.parseInt(header.number, 16);
+  }
+
+  /** The last lines of every log, for a test that failed. */
+  logs(): string {
+    const tail = ({ name, log }: Process): string => {
+      const lines = readFileSync(log, 'utf8').split('\n').slice(-15);
+      return `== ${name}\n${lines.map((line) => line.slice(0, 240)).join('\n')}`;
+    };
+    return [...this.nodes, ...this.miners].map(tail).join('\n');
   }
 
   async stop(): Promise<void> {
