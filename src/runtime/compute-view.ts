@@ -82,15 +82,15 @@ export interface Work {
 export function workFor(view: Readable, account: Bytes): Work {
   const state = jobs(view);
   const fragments = fragmentsOf(view, account);
-  const reveals = fragments
+  const due = fragments.filter(({ reveal_by }) => reveal_by > heightOf(view));
+  const reveals = due
     .filter((fragment) => fragment.status.type === 'Drawn')
     .map((fragment) => {
       const job = state.Jobs.get(fragment.job) as JobSpec;
       return { fragment: fragment.id, states: statesToOpen(job, fragment) };
     });
-  const openWins = fragments
+  const openWins = due
     .filter((f) => (f.status.type === 'Revealed' || f.status.type === 'Accepted') && !f.wins_opened)
-    .filter((f) => f.reveal_by > heightOf(view))
     .map((fragment) => ({ fragment: fragment.id, wins: distinctWins(pow(view).Wins.get(fragment.id)) }))
     .filter(({ wins }) => wins.length > 0);
   return { registered: pow(view).Authors.has(account), fragments, reveals, openWins };

@@ -29,9 +29,11 @@ import type { JobSpec } from '../../src/runtime/pallets/jobs/state.ts';
 import { JobsDeclared } from '../../src/runtime/pallets/jobs/state.ts';
 import { RewardsDeclared, Standing } from '../../src/runtime/pallets/rewards.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
+import type { Referee } from '../../src/runtime/referee.ts';
 import { type Applied, createRuntime, type Runtime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC, type RuntimeSpec } from '../../src/runtime/spec.ts';
 import { storageKey } from '../../src/runtime/storage.ts';
+import { AccountInfo } from '../../src/runtime/types.ts';
 import { keyOf } from '../../src/state/key.ts';
 import { StateTree } from '../../src/state/tree.ts';
 
@@ -43,12 +45,12 @@ const STEPS = 20;
 const SEGMENT = 5;
 export const SEGMENTS = STEPS / SEGMENT;
 const NODES = [
-  { m: 1024, n: 1024, k: 1024 },
-  { m: 1024, n: 1024, k: 1024 },
+  { m: 2048, n: 2048, k: 2048 },
+  { m: 2048, n: 2048, k: 2048 },
   { m: 10, n: 10, k: 256 },
 ];
-/** CU of a fragment of these jobs (ECONOMY.md rule J): 20 * 2 * (2^30 + 28 * 2^21) / 10^9. */
-export const FRAGMENT_CU = 45n;
+/** CU of a fragment of these jobs (ECONOMY.md rule J): 20 * 2 * (2^33 + 28 * 2^23) / 10^9. */
+export const FRAGMENT_CU = 352n;
 /** Blocks in which a miner of these tests trains a fragment. */
 export const TRAINING_BLOCKS = 8;
 const START_MS = 1_700_000_000_000n;
@@ -110,8 +112,8 @@ export const SPEC: RuntimeSpec = {
     minWorkCu: FRAGMENT_CU,
     referenceCu: FRAGMENT_CU,
   },
-  // Four tickets on average for each that counts: 128 evaluations of 2 ms.
-  registrationFloorMillionths: 190n,
+  // Four tickets on average for each that counts.
+  registrationFloorMillionths: 24n,
 };
 
 export interface ComputeChainOptions {
@@ -121,6 +123,8 @@ export interface ComputeChainOptions {
   readonly spec?: Partial<RuntimeSpec>;
   readonly pool?: bigint;
   readonly balances?: readonly (readonly [Bytes, bigint])[];
+  /** In the place of the real one, where a test is about something else than the work itself. */
+  readonly referee?: Partial<Referee>;
 }
 
 /** Which work won a block. */
@@ -183,7 +187,7 @@ export class ComputeChain {
     this.runtime = createRuntime({
       pallets: PALLETS,
       spec: { ...SPEC, ...options.spec },
-      host: { ...SIGNATURES, referee },
+      host: { ...SIGNATURES, referee: { ...referee, ...options.referee } },
     });
     this.authors = Array.from({ length: options.authors ?? 2 }, (_, i) => person(`author ${i}`));
     this.checkers = Array.from({ length: options.checkers ?? 3 }, (_, i) => person(`checker ${i}`));
@@ -301,12 +305,16 @@ export class ComputeChain {
   private minersWork(author: Person, habits: Habits): Bytes[] {
     const { fragments, reveals, openWins } = compute.workFor(this.view, author.account);
     const due = fragments.filter(
-      (f) => f.status.type === 'Assigned' && this.number - f.assigned_at >= TRAINING_BLOCKS - 1 && !f.overflow,
+      (f) => f.status.type === 'Assigned' && this.isTrained(f) && f.deadline > this.number && !f.overflow,
     );
     const claims = due.filter((f) => habits.claims?.(author, f) ?? true).map((f) => this.claim(author, f.id));
     const opened = reveals.map(({ fragment, states }) => this.reveal(author, fragment, states));
     const won = openWins.map(({ fragment, wins }) => this.openWins(author, fragment, wins));
     return [...claims, ...(habits.reveals === false ? [] : opened), ...(habits.opensWins === false ? [] : won)];
+  }
+
+  private isTrained({ assigned_at }: compute.KnownFragment): boolean {
+    return this.number - assigned_at >= TRAINING_BLOCKS - 1;
   }
 
   /** Every checker's vote on every merge that is due. */
@@ -435,6 +443,11 @@ export class ComputeChain {
   plantReputation(account: Bytes, perbill: bigint): void {
     const standing = Standing.enc({ perbill, era: Math.floor((this.number - 1) / this.runtime.spec.eraBlocks) });
     this.plant(storageKey(RewardsDeclared.storage.Reputation, [account]), standing);
+  }
+
+  /** Writes an account behind the rules' back. */
+  plantAccount(account: Bytes, info: AccountInfo): void {
+    this.plant(storageKey(System.declared.storage.Account, [account]), AccountInfo.enc(info));
   }
 
   /** Writes any value behind the rules' back, as a fault of the disk or of a rule would. */

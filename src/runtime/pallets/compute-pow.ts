@@ -33,8 +33,8 @@ const REGISTRATIONS_PER_BLOCK = 16;
 const BEACONS = 1_024;
 /** Blocks won with one fragment: it is minable for at most 203 (the longest deadline and the grace after it). */
 export const MAX_WINS = 256;
-/** 32 tickets of 2 ms each on the reference path. */
-const REGISTER_PS = 70_000_000_000n;
+/** Operands and their roots 18 ms, 32 tickets of 0.9 ms on the reference path. */
+const REGISTER_PS = 50_000_000_000n;
 
 export const Author = struct(
   {
