@@ -34,57 +34,80 @@ import {
 } from './lanes';
 import { loadPart, storePart } from './memory';
 
-// Which function: the codes of `unary`, then those of `gradient` from GRADIENTS on, then exp(x - s).
-const GRADIENTS = 16;
-const SHIFTED = 32;
+// Which function: a type, because the compiler keeps constants of inlined calls in variables and may then merge the
+// loops of several functions into one that asks in every turn (measured: Gelu 1.7 against 1.5 ms).
+class Exp {}
+class Tanh {}
+class Sigmoid {}
+class Gelu {}
+class Silu {}
+class Shifted {} // exp(x - s)
+class ExpGrad {}
+class TanhGrad {}
+class SigmoidGrad {}
+class ErfGrad {}
+class GeluGrad {}
+class GeluErfGrad {}
+class SiluGrad {}
+
+/** Whether the function also reads dy. */
+// @ts-ignore: decorator
+@inline
+function isGradient<F>(): bool {
+  return (
+    idof<F>() == idof<ExpGrad>() || idof<F>() == idof<TanhGrad>() || idof<F>() == idof<SigmoidGrad>() ||
+    idof<F>() == idof<ErfGrad>() || idof<F>() == idof<GeluGrad>() || idof<F>() == idof<GeluErfGrad>() ||
+    idof<F>() == idof<SiluGrad>()
+  );
+}
 
 /** What exp is taken of. s is the shift of exp(x - s). */
 // @ts-ignore: decorator
 @inline
-function argument(op: i32, x: v128, s: v128): v128 {
-  if (op == 3 || op == GRADIENTS) return x;
-  if (op == SHIFTED) return sub(x, s);
-  if (op == 5 || op == GRADIENTS + 2) return tanhArgument4(x);
-  if (op == 9 || op == GRADIENTS + 6) return geluArgument4(x);
-  if (op == GRADIENTS + 4) return erfGradArgument4(x);
-  if (op == GRADIENTS + 7) return geluErfGradArgument4(x);
+function argument<F>(x: v128, s: v128): v128 {
+  if (idof<F>() == idof<Exp>() || idof<F>() == idof<ExpGrad>()) return x;
+  if (idof<F>() == idof<Shifted>()) return sub(x, s);
+  if (idof<F>() == idof<Tanh>() || idof<F>() == idof<TanhGrad>()) return tanhArgument4(x);
+  if (idof<F>() == idof<Gelu>() || idof<F>() == idof<GeluGrad>()) return geluArgument4(x);
+  if (idof<F>() == idof<ErfGrad>()) return erfGradArgument4(x);
+  if (idof<F>() == idof<GeluErfGrad>()) return geluErfGradArgument4(x);
   return sigmoidArgument4(x);
 }
 
 /** The value from x, e = exp(argument) and, for a gradient, dy. */
 // @ts-ignore: decorator
 @inline
-function value(op: i32, x: v128, e: v128, dy: v128): v128 {
-  if (op == 3 || op == SHIFTED) return e;
-  if (op == 5) return tanhOf4(x, e);
-  if (op == 6) return sigmoidOf4(e);
-  if (op == 9) return geluOf4(x, e);
-  if (op == 11) return siluOf4(x, e);
-  if (op == GRADIENTS) return mul(dy, e);
-  if (op == GRADIENTS + 2) return tanhGradOf4(x, e, dy);
-  if (op == GRADIENTS + 3) return sigmoidGradOf4(e, dy);
-  if (op == GRADIENTS + 4) return erfGradOf4(e, dy);
-  if (op == GRADIENTS + 6) return geluGradOf4(x, e, dy);
-  if (op == GRADIENTS + 7) return geluErfGradOf4(x, e, dy);
+function value<F>(x: v128, e: v128, dy: v128): v128 {
+  if (idof<F>() == idof<Exp>() || idof<F>() == idof<Shifted>()) return e;
+  if (idof<F>() == idof<Tanh>()) return tanhOf4(x, e);
+  if (idof<F>() == idof<Sigmoid>()) return sigmoidOf4(e);
+  if (idof<F>() == idof<Gelu>()) return geluOf4(x, e);
+  if (idof<F>() == idof<Silu>()) return siluOf4(x, e);
+  if (idof<F>() == idof<ExpGrad>()) return mul(dy, e);
+  if (idof<F>() == idof<TanhGrad>()) return tanhGradOf4(x, e, dy);
+  if (idof<F>() == idof<SigmoidGrad>()) return sigmoidGradOf4(e, dy);
+  if (idof<F>() == idof<ErfGrad>()) return erfGradOf4(e, dy);
+  if (idof<F>() == idof<GeluGrad>()) return geluGradOf4(x, e, dy);
+  if (idof<F>() == idof<GeluErfGrad>()) return geluErfGradOf4(x, e, dy);
   return siluGradOf4(x, e, dy);
 }
 
 // @ts-ignore: decorator
 @inline
-function slope(op: i32, dy: usize): v128 {
-  if (op >= GRADIENTS && op != SHIFTED) return v128.load(dy);
+function slope<F>(dy: usize): v128 {
+  if (isGradient<F>()) return v128.load(dy);
   return one();
 }
 
 /** exp of lanes.ts on four vectors side by side; x is read again at the end rather than kept. */
 // @ts-ignore: decorator
 @inline
-function sixteen(op: i32, out: usize, x: usize, dy: usize, s: v128): void {
+function sixteen<F>(out: usize, x: usize, dy: usize, s: v128): void {
   const lower = constant(LOWER);
-  const a0 = argument(op, v128.load(x), s);
-  const a1 = argument(op, v128.load(x, 16), s);
-  const a2 = argument(op, v128.load(x, 32), s);
-  const a3 = argument(op, v128.load(x, 48), s);
+  const a0 = argument<F>(v128.load(x), s);
+  const a1 = argument<F>(v128.load(x, 16), s);
+  const a2 = argument<F>(v128.load(x, 32), s);
+  const a3 = argument<F>(v128.load(x, 48), s);
   const upper = constant(UPPER);
   let r0 = f32x4.pmin(f32x4.pmax(a0, lower), upper);
   let r1 = f32x4.pmin(f32x4.pmax(a1, lower), upper);
@@ -149,10 +172,10 @@ function sixteen(op: i32, out: usize, x: usize, dy: usize, s: v128): void {
   p1 = v128.andnot(p1, f32x4.lt(a1, lower));
   p2 = v128.andnot(p2, f32x4.lt(a2, lower));
   p3 = v128.andnot(p3, f32x4.lt(a3, lower));
-  const y0 = value(op, v128.load(x), p0, slope(op, dy));
-  const y1 = value(op, v128.load(x, 16), p1, slope(op, dy + 16));
-  const y2 = value(op, v128.load(x, 32), p2, slope(op, dy + 32));
-  const y3 = value(op, v128.load(x, 48), p3, slope(op, dy + 48));
+  const y0 = value<F>(v128.load(x), p0, slope<F>(dy));
+  const y1 = value<F>(v128.load(x, 16), p1, slope<F>(dy + 16));
+  const y2 = value<F>(v128.load(x, 32), p2, slope<F>(dy + 32));
+  const y3 = value<F>(v128.load(x, 48), p3, slope<F>(dy + 48));
   v128.store(out, y0);
   v128.store(out, y1, 16);
   v128.store(out, y2, 32);
@@ -161,48 +184,49 @@ function sixteen(op: i32, out: usize, x: usize, dy: usize, s: v128): void {
 
 // @ts-ignore: decorator
 @inline
-function run(op: i32, out: usize, x: usize, dy: usize, s: v128, n: i32): void {
+function run<F>(out: usize, x: usize, dy: usize, s: v128, n: i32): void {
   for (; n >= 16; n -= 16) {
-    sixteen(op, out, x, dy, s);
+    sixteen<F>(out, x, dy, s);
     out += 64;
     x += 64;
     dy += 64;
   }
   for (; n >= 4; n -= 4) {
     const v = v128.load(x);
-    v128.store(out, value(op, v, exp4(argument(op, v, s)), slope(op, dy)));
+    v128.store(out, value<F>(v, exp4(argument<F>(v, s)), slope<F>(dy)));
     out += 16;
     x += 16;
     dy += 16;
   }
   if (n > 0) {
     const v = loadPart(x, n);
-    const d = op >= GRADIENTS && op != SHIFTED ? loadPart(dy, n) : one();
-    storePart(out, value(op, v, exp4(argument(op, v, s)), d), n);
+    let d = one();
+    if (isGradient<F>()) d = loadPart(dy, n);
+    storePart(out, value<F>(v, exp4(argument<F>(v, s)), d), n);
   }
 }
 
 /** exp, tanh, sigmoid, Gelu and Silu by their codes in `unary`. */
 export function exponentUnary(op: i32, out: usize, x: usize, n: i32): void {
-  if (op == 3) run(3, out, x, 0, one(), n);
-  else if (op == 5) run(5, out, x, 0, one(), n);
-  else if (op == 6) run(6, out, x, 0, one(), n);
-  else if (op == 9) run(9, out, x, 0, one(), n);
-  else run(11, out, x, 0, one(), n);
+  if (op == 3) run<Exp>(out, x, 0, one(), n);
+  else if (op == 5) run<Tanh>(out, x, 0, one(), n);
+  else if (op == 6) run<Sigmoid>(out, x, 0, one(), n);
+  else if (op == 9) run<Gelu>(out, x, 0, one(), n);
+  else run<Silu>(out, x, 0, one(), n);
 }
 
 /** Their gradients, and those of erf and GeluErf, by their codes in `gradient`. */
 export function exponentGradient(op: i32, dx: usize, x: usize, dy: usize, n: i32): void {
-  if (op == 0) run(GRADIENTS, dx, x, dy, one(), n);
-  else if (op == 2) run(GRADIENTS + 2, dx, x, dy, one(), n);
-  else if (op == 3) run(GRADIENTS + 3, dx, x, dy, one(), n);
-  else if (op == 4) run(GRADIENTS + 4, dx, x, dy, one(), n);
-  else if (op == 6) run(GRADIENTS + 6, dx, x, dy, one(), n);
-  else if (op == 7) run(GRADIENTS + 7, dx, x, dy, one(), n);
-  else run(GRADIENTS + 8, dx, x, dy, one(), n);
+  if (op == 0) run<ExpGrad>(dx, x, dy, one(), n);
+  else if (op == 2) run<TanhGrad>(dx, x, dy, one(), n);
+  else if (op == 3) run<SigmoidGrad>(dx, x, dy, one(), n);
+  else if (op == 4) run<ErfGrad>(dx, x, dy, one(), n);
+  else if (op == 6) run<GeluGrad>(dx, x, dy, one(), n);
+  else if (op == 7) run<GeluErfGrad>(dx, x, dy, one(), n);
+  else run<SiluGrad>(dx, x, dy, one(), n);
 }
 
 /** out[i] = exp(x[i] - most). */
 export function exponentShifted(out: usize, x: usize, most: f32, n: i32): void {
-  run(SHIFTED, out, x, 0, f32x4.splat(most), n);
+  run<Shifted>(out, x, 0, f32x4.splat(most), n);
 }
