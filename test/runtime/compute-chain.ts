@@ -23,7 +23,7 @@ import type { RuntimeEvent } from '../../src/runtime/calls.ts';
 import * as compute from '../../src/runtime/compute-view.ts';
 import { SIGNATURES } from '../../src/runtime/host.ts';
 import { CertificatesDeclared } from '../../src/runtime/pallets/certificates.ts';
-import { Author, ComputePowDeclared } from '../../src/runtime/pallets/compute-pow.ts';
+import { Author, authorMessage, ComputePowDeclared } from '../../src/runtime/pallets/compute-pow.ts';
 import { PALLETS } from '../../src/runtime/pallets/index.ts';
 import type { JobSpec } from '../../src/runtime/pallets/jobs/state.ts';
 import { JobsDeclared } from '../../src/runtime/pallets/jobs/state.ts';
@@ -404,20 +404,26 @@ export class ComputeChain {
 
   /** A win of this author: the next place of what he trains, or its final step, which may win again and again. */
   winOf(author: Person): Winner | undefined {
-    const open = compute
-      .fragmentsOf(this.view, author.account)
-      .sort((a, b) => Number(a.overflow) - Number(b.overflow) || a.assigned_at - b.assigned_at);
-    for (const { id, assigned_at } of open) {
-      const seal = compute.sealFragment(this.view, id, author.account);
-      if (!seal) continue;
-      const { lastWin } = seal;
-      const trained = Math.floor(((this.number - assigned_at) * STEPS) / TRAINING_BLOCKS);
-      const step = Math.min(STEPS, Math.max(1, trained, lastWin?.step ?? 0));
-      const node = lastWin?.step !== step || step === STEPS ? 0 : lastWin.node + 1;
-      if (node < 2) return { author, fragment: id, step, node };
-      if (step < STEPS) return { author, fragment: id, step: step + 1, node: 0 };
+    const open = this.fragments(author).sort(
+      (a, b) => Number(a.overflow) - Number(b.overflow) || a.assigned_at - b.assigned_at,
+    );
+    for (const fragment of open) {
+      const win = this.winWith(author, fragment);
+      if (win) return win;
     }
     return undefined;
+  }
+
+  /** A win with this fragment, at the place to which its miner must have come by now. */
+  winWith(author: Person, { id, assigned_at }: compute.KnownFragment): Winner | undefined {
+    const seal = compute.sealFragment(this.view, id, author.account);
+    if (!seal) return undefined;
+    const { lastWin } = seal;
+    const trained = Math.floor(((this.number - assigned_at) * STEPS) / TRAINING_BLOCKS);
+    const step = Math.min(STEPS, Math.max(1, trained, lastWin?.step ?? 0));
+    const node = lastWin?.step !== step || step === STEPS ? 0 : lastWin.node + 1;
+    if (node < 2) return { author, fragment: id, step, node };
+    return step < STEPS ? { author, fragment: id, step: step + 1, node: 0 } : undefined;
   }
 
   private seal(header: Header, { author, fragment, step, node, forged }: Winner): Header {
@@ -454,6 +460,12 @@ export class ComputeChain {
   plant(key: Bytes, value: Bytes): void {
     const tree = this.view.with(new Map([[keyOf(key), value]]));
     this.head = { ...this.head, tree, header: { ...this.head.header, stateRoot: tree.root } };
+  }
+
+  /** What an account signs to name its compute key over a block of this chain. */
+  naming(who: Person, anchor: number): Bytes {
+    const hash = reader(System.declared, this.view).BlockHash.get(anchor);
+    return authorMessage(this.genesis, who.key.publicKey, hash);
   }
 
   /** All fragments of an account that are known, by status. */
