@@ -11,7 +11,7 @@ import { type Bytes, equal } from '../base/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
 
 /** Bytes of a hash. */
-export const HASH_BYTES = 32;
+const HASH_BYTES = 32;
 
 /** A leaf's hash: SHA256(00 || bytes). */
 export function merkleLeaf(bytes: Bytes): Bytes {

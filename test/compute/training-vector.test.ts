@@ -26,7 +26,7 @@ function reproduces(kernels: Kernels): void {
 describe('the published two-step training: losses, roots and every tensor come out of', { skip: missing }, () => {
   test('the WASM module', () => reproduces(instantiateKernels(wasmBytes(), 16)));
   test('plain JavaScript', () => reproduces(referenceKernels(1 << 24)));
-  // The engine may compile the module in any of these ways, the last joining vectors to 256 bits: the bits must not tell.
+  // The engine may compile the module in any of these ways (the last joins vectors to 256 bits): no bit may differ.
   for (const compiler of ['--liftoff-only', '--no-liftoff', '--experimental-wasm-revectorize']) {
     test(`the WASM module under ${compiler}`, () => {
       const child = spawnSync(process.execPath, ['--no-warnings', compiler, program], {

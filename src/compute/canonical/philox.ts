@@ -49,7 +49,7 @@ export function uniformAt(e: number, key: PhiloxKey, node: number, purpose: numb
   return e % 2 === 0 ? word & 0xffff : word >>> 16;
 }
 
-/** `count` indices below `records` (1 .. 2^32), each equally likely: words above the last whole multiple are skipped. */
+/** `count` indices below `records` (1 .. 2^32), equally likely: words above the last whole multiple are skipped. */
 export function recordIndices(records: number, count: number, key: PhiloxKey): Uint32Array {
   const fair = WORDS - (WORDS % records);
   const indices = new Uint32Array(count);

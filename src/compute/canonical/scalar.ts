@@ -16,7 +16,7 @@ export function ofBits(bits: number): number {
 }
 
 /** The bits of an f32 value. */
-export function bitsOf(value: number): number {
+function bitsOf(value: number): number {
   view.setFloat32(0, value);
   return view.getUint32(0);
 }

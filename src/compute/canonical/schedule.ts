@@ -46,7 +46,7 @@ export function clipScratch(n: number): number {
 }
 
 /** sqrt(SUM over chunks of SUM of squares) of n values in the kernels' memory. */
-export function globalNorm(kernels: Kernels, x: number, n: number, scratch: number): number {
+function globalNorm(kernels: Kernels, x: number, n: number, scratch: number): number {
   kernels.squareChunks(scratch, x, n);
   return f(Math.sqrt(kernels.sum(scratch, Math.ceil(n / CHUNK))));
 }

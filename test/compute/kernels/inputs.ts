@@ -51,7 +51,7 @@ function fromFloat(value: (source: Source) => number): Draw {
   return (source, n) => new Uint32Array(Float32Array.from({ length: n }, () => value(source)).buffer);
 }
 
-/** Values such as a model has; steep ones; subnormals; extremes; ties; edges; any bits; a few non-finite among plain. */
+/** Values such as a model has, steep ones, subnormals, extremes, ties, edges, any bits, a few NaN among plain ones. */
 export const draws: Readonly<Record<string, Draw>> = {
   plain: fromFloat((source) => 3 * source.unit() * source.unit()),
   steep: fromFloat((source) => source.unit() * 2 ** (source.integer(40) - 20)),

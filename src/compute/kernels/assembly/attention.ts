@@ -169,7 +169,8 @@ export function attention(o: usize, p: usize, q: usize, k: usize, v: usize, shap
     for (let h = 0; h < heads; h++) {
       const qHead = q + headAt(s, h, tokens, width, strideQ);
       const oHead = o + headAt(s, h, tokens, width, strideO);
-      packTransposed(kT, k + headAt(s, h, tokens, width, strideK), (strideK as usize) << 2, tokens, width, tokensPadded);
+      const kHead = k + headAt(s, h, tokens, width, strideK);
+      packTransposed(kT, kHead, (strideK as usize) << 2, tokens, width, tokensPadded);
       packRows(vPacked, v + headAt(s, h, tokens, width, strideV), (strideV as usize) << 2, tokens, width, widthPadded);
       const exact = nonFinite(vPacked, tokens * widthPadded) != 0;
       for (let i = 0; i < tokens; i += 4) {
@@ -221,8 +222,10 @@ export function attentionGrad(
       const strideO = word(shape, 9);
       packRows(qPacked, q + headAt(s, h, tokens, width, strideQ), (strideQ as usize) << 2, tokens, width, widthPadded);
       packRows(kPacked, k + headAt(s, h, tokens, width, strideK), (strideK as usize) << 2, tokens, width, widthPadded);
-      packRows(gPacked, grad + headAt(s, h, tokens, width, strideO), (strideO as usize) << 2, tokens, width, widthPadded);
-      packTransposed(vT, v + headAt(s, h, tokens, width, strideV), (strideV as usize) << 2, tokens, width, tokensPadded);
+      const gHead = grad + headAt(s, h, tokens, width, strideO);
+      packRows(gPacked, gHead, (strideO as usize) << 2, tokens, width, widthPadded);
+      const vHead = v + headAt(s, h, tokens, width, strideV);
+      packTransposed(vT, vHead, (strideV as usize) << 2, tokens, width, tokensPadded);
       headGrad(
         dq + headAt(s, h, tokens, width, word(shape, 10)), (word(shape, 10) as usize) << 2,
         dk + headAt(s, h, tokens, width, word(shape, 11)), (word(shape, 11) as usize) << 2,

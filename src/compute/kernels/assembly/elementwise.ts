@@ -184,5 +184,8 @@ export function where(out: usize, condition: usize, a: usize, b: usize, n: i32):
     v128.store(out + i, select(v128.load(condition + i), v128.load(a + i), v128.load(b + i)));
   }
   const rest = n & 3;
-  if (rest) storePart(out + i, select(loadPart(condition + i, rest), loadPart(a + i, rest), loadPart(b + i, rest)), rest);
+  if (rest) {
+    const chosen = select(loadPart(condition + i, rest), loadPart(a + i, rest), loadPart(b + i, rest));
+    storePart(out + i, chosen, rest);
+  }
 }

@@ -177,7 +177,7 @@ export function geluErf4(x: v128): v128 {
   return mul(mul(constant(HALF), x), add(constant(ONE), erf4(mul(x, constant(ROOT_HALF)))));
 }
 
-// Functions that hold an exp come in two halves: the argument of exp from x, and the value from x and e = exp(argument).
+// Functions that hold an exp come in two halves: exp's argument from x, and the value from x and e = exp(argument).
 
 /** 1 / (1 + e): sigmoid(x) of e = exp(-x). */
 // @ts-ignore: decorator

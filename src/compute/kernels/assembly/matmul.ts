@@ -1,7 +1,7 @@
 // Matmul: GemmF32 of section 5. Strips of eight columns of B are packed, four rows of A pass over each.
 import { clearTile, growTile, growTileAcross, growTileRow, storeTileRow } from './tile';
 
-/** Copies columns [0, width) of a strip of b (element [l][j] at l * kStep + j * nStep bytes) to out[k][8], +0 beyond. */
+/** out[k][8] = columns 0 .. width-1 of b, whose element [l][j] lies at l * kStep + j * nStep bytes; +0 beyond. */
 function packStrip(out: usize, b: usize, k: i32, kStep: usize, nStep: usize, width: i32): void {
   if (nStep == 4 && width == 8) {
     for (let l = 0; l < k; l++) {

@@ -7,7 +7,7 @@ const FLOOR: u32 = 0x2b8cbccc; // 1e-12
 const INFINITE: u32 = 0x7f800000;
 const BITS: u32 = 0x7fffffff;
 
-/** The f32 value a = max(absmax, 1e-12) from the bits of absmax; s goes to memory, r is returned; NaN marks the line. */
+/** s (to memory) and r (returned) of a = max(absmax, 1e-12) from the bits of absmax; NaN if it is not finite. */
 // @ts-ignore: decorator
 @inline
 function lineScale(s: usize, absmax: u32): f32 {
@@ -219,8 +219,8 @@ function rowAcross(q: usize, step: usize, x: usize, rates: usize, lines: i32, u:
 }
 
 /**
- * `lines` (a multiple of 16, at most CHUNK) lines whose rates stand in RATES, sixteen elements of all of them at a time:
- * the source is read row by row. Sixteen whole lines at a time would take a new page of it at every element (measured
+ * `lines` (a multiple of 16, at most CHUNK) lines whose rates stand in RATES, sixteen elements of all of them at a
+ * time: the source is read row by row. Sixteen whole lines at a time would take a new page of it at every element (measured
  * 0.53 against 0.38 ms for 512 x 1024).
  */
 function chunkAcross(q: usize, x: usize, lines: i32, width: usize, count: i32, u: usize): void {

@@ -177,7 +177,7 @@ function columnTerm(centred: bool, whole: bool, p: usize, z: usize, s: v128, t: 
   return v;
 }
 
-/** Adds lanes l and l + h of LANES (64 bytes a lane, `vectors` used) for h = 32 .. 1, of the first `lanes` that exist. */
+/** Adds lanes l and l + h of LANES (64 bytes each, `vectors` used) for h = 32 .. 1, of the `lanes` that exist. */
 // @ts-ignore: decorator
 @inline
 function columnTree(lanes: i32, vectors: i32): void {
