@@ -17,10 +17,18 @@ export const methodNotFound = (name: string): RpcError => new RpcError(-32601, '
 export const invalidParams = (why: string): RpcError => new RpcError(-32602, 'Invalid params', why);
 export const unsafeRefused = (): RpcError =>
   new RpcError(-32601, 'RPC call is unsafe to be called externally', 'start the node with --rpc-methods unsafe');
-export const tooManySubscriptions = (limit: number): RpcError =>
-  new RpcError(-32006, 'Too many subscriptions on the connection', `at most ${limit}`);
+export const needsWebSocket = (): RpcError => new RpcError(-32601, 'Subscriptions need a WebSocket');
+/** The numbers of jsonrpsee, which Substrate's nodes use. */
+export const tooManySubscriptions = (what: string): RpcError =>
+  new RpcError(-32006, 'Too many subscriptions on the connection', what);
+export const requestTooLarge = (limit: number): RpcError =>
+  new RpcError(-32007, 'Request is too big', `at most ${limit} bytes`);
+export const responseTooLarge = (limit: number): RpcError =>
+  new RpcError(-32008, 'Response is too big', `at most ${limit} bytes: ask for less at once`);
 export const batchTooLarge = (limit: number): RpcError =>
   new RpcError(-32010, 'The batch request was too large', `at most ${limit} calls`);
+export const batchResponseTooLarge = (limit: number): RpcError =>
+  new RpcError(-32011, 'The batch response was too large', `at most ${limit} bytes: ask for less at once`);
 export const unknownBlock = (hash: string): RpcError => new RpcError(4003, 'Client error: UnknownBlock', hash);
 export const prunedState = (hash: string): RpcError =>
   new RpcError(

@@ -1,21 +1,14 @@
 /**
  * # Registry: every method once, with its aliases, parameters and danger.
  *
- * Always true: the table is a Map, so no name of a prototype is a method; parameters are parsed by zod before a method
- * sees them; a subscription's id is answered before its first event.
+ * Always true: the table is a Map, so no name of a prototype is a method; parameters are read before a method sees
+ * them; a subscription that fails ends alone.
  */
-import { z } from 'zod';
-import type { Backend } from './backend.ts';
-import { invalidParams, tooManySubscriptions } from './errors.ts';
-
-/** One client connection; over HTTP there is none, and subscriptions are refused. */
-export interface Connection {
-  readonly subscriptions: Map<string, () => void>;
-  readonly subscriptionLimit: number;
-  /** Sends a notification; false when the client is too slow and was cut off. */
-  notify(method: string, subscription: string, result: unknown): boolean;
-  nextSubscriptionId(): string;
-}
+import type { Backend, ChainEvent } from './backend.ts';
+import type { Connection, Sink } from './connection.ts';
+import { invalidParams, RpcError } from './errors.ts';
+import { type Param, subscriptionId } from './params.ts';
+import type { Turns } from './turns.ts';
 
 export interface CallContext {
   readonly backend: Backend;
@@ -24,6 +17,10 @@ export interface CallContext {
   /** Whether unsafe methods may be called. */
   readonly unsafe: boolean;
   readonly registry: Registry;
+  /** Where dear reads wait. */
+  readonly turns: Turns;
+  /** Told of faults of ours; clients hear "Internal error". */
+  readonly onFault: (error: unknown) => void;
 }
 
 export interface Method {
@@ -31,21 +28,26 @@ export interface Method {
   readonly aliases: readonly string[];
   readonly unsafe: boolean;
   readonly websocketOnly: boolean;
-  /** Parses positional parameters (missing trailing ones are undefined) and answers. */
+  /** Reads positional parameters (missing trailing ones are undefined) and answers, at once or later. */
   call(context: CallContext, params: readonly unknown[]): unknown;
 }
 
-type Params = readonly z.ZodType[];
-type Parsed<P extends Params> = { -readonly [I in keyof P]: z.output<P[I]> };
+type Params = readonly Param<unknown>[];
+type Parsed<P extends Params> = { -readonly [I in keyof P]: P[I] extends Param<infer T> ? T : never };
 
 function parse<P extends Params>(schemas: P, params: readonly unknown[]): Parsed<P> {
   if (params.length > schemas.length) throw invalidParams(`at most ${schemas.length} parameters`);
-  return schemas.map((schema, i) => {
-    const given = params[i] === null ? undefined : params[i];
-    const result = schema.safeParse(given);
-    if (result.success) return result.data;
-    throw invalidParams(`parameter ${i + 1}: ${result.error.issues[0]?.message ?? 'wrong type'}`);
-  }) as Parsed<P>;
+  const out: unknown[] = [];
+  for (let i = 0; i < schemas.length; i++) {
+    const given = params[i];
+    try {
+      out.push((schemas[i] as Param<unknown>)(given === null ? undefined : given));
+    } catch (error) {
+      if (error instanceof RpcError) throw invalidParams(`parameter ${i + 1}: ${error.data}`);
+      throw error;
+    }
+  }
+  return out as Parsed<P>;
 }
 
 interface Options {
@@ -56,7 +58,7 @@ interface Options {
 /** A plain method. */
 export function method<const P extends Params>(
   name: string,
-  schemas: P,
+  params: P,
   run: (context: CallContext, ...params: Parsed<P>) => unknown,
   options: Options = {},
 ): Method {
@@ -65,21 +67,22 @@ export function method<const P extends Params>(
     aliases: options.aliases ?? [],
     unsafe: options.unsafe ?? false,
     websocketOnly: false,
-    call: (context, params) => run(context, ...parse(schemas, params)),
+    call: (context, given) => run(context, ...parse(params, given)),
   };
 }
 
-/** Sends one event to the subscriber. */
-export type Emit = (result: unknown) => void;
+/** What begins a subscription and returns what ends it. */
+type Start<P extends Params> = (
+  context: CallContext & { readonly connection: Connection },
+  sink: Sink,
+  ...params: Parsed<P>
+) => (() => void) | Promise<() => void>;
 
-/**
- * A subscription: `start` begins it and returns what ends it. Events emitted while it starts are sent after the answer
- * that carries the id.
- */
+/** A subscription with its counterpart; events emitted while it starts are sent after the answer with the id. */
 export function subscription<const P extends Params>(
   names: { readonly subscribe: string; readonly notify: string; readonly unsubscribe: string },
-  schemas: P,
-  start: (context: CallContext, emit: Emit, ...params: Parsed<P>) => (() => void) | Promise<() => void>,
+  params: P,
+  start: Start<P>,
   options: Options & { readonly unsubscribeAliases?: readonly string[] } = {},
 ): Method[] {
   const subscribe: Method = {
@@ -87,24 +90,18 @@ export function subscription<const P extends Params>(
     aliases: options.aliases ?? [],
     unsafe: options.unsafe ?? false,
     websocketOnly: true,
-    async call(context, params) {
+    async call(context, given) {
       const connection = context.connection as Connection;
-      const parsed = parse(schemas, params);
-      if (connection.subscriptions.size >= connection.subscriptionLimit) {
-        throw tooManySubscriptions(connection.subscriptionLimit);
-      }
-      const id = connection.nextSubscriptionId();
-      // Reserved before anything is awaited, so that a flood cannot pass the limit.
-      connection.subscriptions.set(id, () => {});
+      const parsed = parse(params, given);
+      // Counted before anything is awaited, so that a flood cannot pass the limit.
+      const opened = connection.open(names.notify);
       try {
-        const stop = await start(context, (result) => connection.notify(names.notify, id, result), ...parsed);
-        if (connection.subscriptions.has(id)) connection.subscriptions.set(id, stop);
-        else stop();
+        opened.onEnd(await start({ ...context, connection }, opened, ...parsed));
       } catch (error) {
-        connection.subscriptions.delete(id);
+        opened.abandon();
         throw error;
       }
-      return id;
+      return opened.id;
     },
   };
   const unsubscribe: Method = {
@@ -112,15 +109,43 @@ export function subscription<const P extends Params>(
     aliases: options.unsubscribeAliases ?? [],
     unsafe: false,
     websocketOnly: true,
-    call({ connection }, params) {
-      const [id] = parse([z.union([z.string(), z.number()]).transform(String)] as const, params);
-      const stop = connection?.subscriptions.get(id);
-      connection?.subscriptions.delete(id);
-      stop?.();
-      return stop !== undefined;
+    call({ connection }, given) {
+      const [id] = parse([subscriptionId] as const, given);
+      return connection?.close(id) ?? false;
     },
   };
   return [subscribe, unsubscribe];
+}
+
+/** Hears what happens to the chain until the returned function is called. */
+export function follow(context: CallContext, sink: Sink, hear: (event: ChainEvent) => void): () => void {
+  return context.backend.onEvent((event) => attempt(context, sink, () => hear(event)));
+}
+
+/**
+ * As `follow`, for what is dear to find out: `tell` gets a turn after a new head. Heads that come before the turn are
+ * one occasion.
+ */
+export function followHeads(context: CallContext, sink: Sink, tell: () => void): () => void {
+  let isWaiting = false;
+  return follow(context, sink, (event) => {
+    if (event.type !== 'head' || isWaiting) return;
+    isWaiting = true;
+    void context.turns.run(() => {
+      isWaiting = false;
+      if (!sink.isOver) attempt(context, sink, tell);
+    });
+  });
+}
+
+/** The node's loop takes an exception for a broken machine and stops: what fails here ends this subscription only. */
+function attempt(context: CallContext, sink: Sink, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    context.onFault(error);
+    sink.end();
+  }
 }
 
 export class Registry {

@@ -4,6 +4,15 @@ import type { ExtrinsicEvent } from '../backend.ts';
 import { bytes } from '../params.ts';
 import { type Method, method, subscription } from '../registry.ts';
 
+/** After these nothing more happens to an extrinsic: the subscription ends by itself and makes room for another. */
+const LAST: ReadonlySet<ExtrinsicEvent['type']> = new Set([
+  'finalized',
+  'finalityTimeout',
+  'usurped',
+  'dropped',
+  'invalid',
+]);
+
 export function authorMethods(): Method[] {
   return [
     method('author_submitExtrinsic', [bytes], async ({ backend }, extrinsic) => toHex(await backend.submit(extrinsic))),
@@ -15,8 +24,11 @@ export function authorMethods(): Method[] {
         unsubscribe: 'author_unwatchExtrinsic',
       },
       [bytes],
-      async ({ backend }, emit, extrinsic) => {
-        const watch = await backend.submitAndWatch(extrinsic, (event) => emit(statusJson(event)));
+      async ({ backend }, sink, extrinsic) => {
+        const watch = await backend.submitAndWatch(extrinsic, (event) => {
+          sink.emit(statusJson(event));
+          if (LAST.has(event.type)) sink.end();
+        });
         return () => watch.stop();
       },
     ),

@@ -1,16 +1,25 @@
 /** # chain_*: headers, blocks and heads (CLIENTS.md section 2). */
-import { z } from 'zod';
-import { type Bytes, toHex } from '../../base/bytes.ts';
-import { Header, headerJson } from '../../primitives/header.ts';
-import type { Backend } from '../backend.ts';
-import { height, optionalHash } from '../params.ts';
-import { type Emit, type Method, method, subscription } from '../registry.ts';
+import { type Bytes, toHex, utf8 } from '../../base/bytes.ts';
+import { Header, type HeaderJson, headerJson } from '../../primitives/header.ts';
+import type { BlockRef } from '../../state/store.ts';
+import type { Backend, ChainEvent } from '../backend.ts';
+import type { Sink } from '../connection.ts';
+import { height, list, optional, optionalHash, type Param } from '../params.ts';
+import { type CallContext, follow, type Method, method, subscription } from '../registry.ts';
+
+/** Heights of one call. */
+const MAX_HEIGHTS = 256;
+const POW_ENGINE = [...utf8('pow_')];
+
+const heights: Param<number | number[]> = (given) =>
+  Array.isArray(given) ? list(height, MAX_HEIGHTS)(given) : height(given);
 
 export function chainMethods(): Method[] {
+  const headers = new Headers();
   return [
     method(
       'chain_getBlockHash',
-      [z.union([height, z.array(height).max(256)]).optional()],
+      [optional(heights)],
       ({ backend }, at) => {
         if (at === undefined) return toHex(backend.store.best.hash);
         return Array.isArray(at) ? at.map((n) => hashAt(backend, n)) : hashAt(backend, at);
@@ -20,88 +29,96 @@ export function chainMethods(): Method[] {
     method('chain_getFinalizedHead', [], ({ backend }) => toHex(backend.finalized().hash), {
       aliases: ['chain_getFinalisedHead'],
     }),
-    method('chain_getHeader', [optionalHash], ({ backend }, at) => headerOf(backend, at ?? backend.store.best.hash)),
-    method('chain_getBlock', [optionalHash], ({ backend }, at) => blockOf(backend, at ?? backend.store.best.hash)),
-    ...subscription(
-      { subscribe: 'chain_subscribeNewHeads', notify: 'chain_newHead', unsubscribe: 'chain_unsubscribeNewHeads' },
-      [],
-      ({ backend }, emit) => {
-        emit(headerOf(backend, backend.store.best.hash));
-        return backend.onEvent((event) => {
-          if (event.type === 'head')
-            emitHeads(
-              backend,
-              emit,
-              event.enacted.slice(-1).map((b) => b.hash),
-            );
-        });
-      },
-      {
-        aliases: ['chain_subscribeNewHead', 'subscribe_newHead'],
-        unsubscribeAliases: ['chain_unsubscribeNewHead', 'unsubscribe_newHead'],
-      },
+    method('chain_getHeader', [optionalHash], ({ backend }, at) => headers.of(backend, at ?? backend.store.best.hash)),
+    method('chain_getBlock', [optionalHash], ({ backend, turns }, at) =>
+      turns.run(() => blockOf(backend, headers, at ?? backend.store.best.hash)),
     ),
-    ...subscription(
-      { subscribe: 'chain_subscribeAllHeads', notify: 'chain_allHead', unsubscribe: 'chain_unsubscribeAllHeads' },
-      [],
-      ({ backend }, emit) => {
-        emit(headerOf(backend, backend.store.best.hash));
-        return backend.onEvent((event) => {
-          if (event.type === 'imported') emitHeads(backend, emit, [event.block.hash]);
-        });
-      },
-    ),
-    ...subscription(
-      {
-        subscribe: 'chain_subscribeFinalizedHeads',
-        notify: 'chain_finalizedHead',
-        unsubscribe: 'chain_unsubscribeFinalizedHeads',
-      },
-      [],
-      ({ backend }, emit) => {
-        emit(headerOf(backend, backend.finalized().hash));
-        return backend.onEvent((event) => {
-          if (event.type === 'finalized')
-            emitHeads(
-              backend,
-              emit,
-              event.blocks.map((b) => b.hash),
-            );
-        });
-      },
-      {
-        aliases: ['chain_subscribeFinalisedHeads'],
-        unsubscribeAliases: ['chain_unsubscribeFinalisedHeads'],
-      },
-    ),
+    ...heads(headers, {
+      name: 'NewHeads',
+      notify: 'chain_newHead',
+      aliases: ['chain_subscribeNewHead', 'subscribe_newHead'],
+      unsubscribeAliases: ['chain_unsubscribeNewHead', 'unsubscribe_newHead'],
+      first: ({ backend }) => backend.store.best,
+      of: (event) => (event.type === 'head' ? event.enacted.slice(-1) : []),
+    }),
+    ...heads(headers, {
+      name: 'AllHeads',
+      notify: 'chain_allHead',
+      aliases: [],
+      unsubscribeAliases: [],
+      first: ({ backend }) => backend.store.best,
+      of: (event) => (event.type === 'imported' ? [event.block] : []),
+    }),
+    ...heads(headers, {
+      name: 'FinalizedHeads',
+      notify: 'chain_finalizedHead',
+      aliases: ['chain_subscribeFinalisedHeads'],
+      unsubscribeAliases: ['chain_unsubscribeFinalisedHeads'],
+      first: ({ backend }) => backend.finalized(),
+      of: (event) => (event.type === 'finalized' ? event.blocks : []),
+    }),
   ];
 }
 
-function emitHeads(backend: Backend, emit: Emit, hashes: readonly Bytes[]): void {
-  for (const hash of hashes) {
-    const header = headerOf(backend, hash);
-    if (header) emit(header);
+interface Heads {
+  /** As in chain_subscribe<name>. */
+  readonly name: string;
+  readonly notify: string;
+  readonly aliases: readonly string[];
+  readonly unsubscribeAliases: readonly string[];
+  first(context: CallContext): BlockRef;
+  /** The blocks to tell of. */
+  of(event: ChainEvent): readonly BlockRef[];
+}
+
+/** A subscription to headers; the first comes at once. */
+function heads(headers: Headers, { name, notify, aliases, unsubscribeAliases, first, of }: Heads): Method[] {
+  return subscription(
+    { subscribe: `chain_subscribe${name}`, notify, unsubscribe: `chain_unsubscribe${name}` },
+    [],
+    (context, sink) => {
+      const tell = ({ hash }: BlockRef): void => emitHeader(sink, headers.of(context.backend, hash));
+      tell(first(context));
+      return follow(context, sink, (event) => of(event).forEach(tell));
+    },
+    { aliases, unsubscribeAliases },
+  );
+}
+
+function emitHeader(sink: Sink, header: HeaderJson | null): void {
+  if (header) sink.emit(header);
+}
+
+/** The last headers that were asked for: every subscriber asks for the same one, and decoding takes 30 us. */
+class Headers {
+  readonly #recent = new Map<string, HeaderJson>();
+
+  of(backend: Backend, hash: Bytes): HeaderJson | null {
+    const key = toHex(hash);
+    const known = this.#recent.get(key);
+    if (known) return known;
+    const header = backend.store.header(hash);
+    if (!header) return null;
+    const json = headerJson(Header.dec(header));
+    this.#recent.set(key, json);
+    if (this.#recent.size > MAX_RECENT) this.#recent.delete(this.#recent.keys().next().value as string);
+    return json;
   }
 }
+
+const MAX_RECENT = 64;
 
 function hashAt(backend: Backend, number: number): string | null {
   const hash = backend.store.canonical(number);
   return hash ? toHex(hash) : null;
 }
 
-function headerOf(backend: Backend, hash: Bytes): unknown {
-  const header = backend.store.header(hash);
-  return header ? headerJson(Header.dec(header)) : null;
-}
-
-function blockOf(backend: Backend, hash: Bytes): unknown {
-  const header = headerOf(backend, hash);
+function blockOf(backend: Backend, headers: Headers, hash: Bytes): unknown {
+  const header = headers.of(backend, hash);
   const body = backend.store.body(hash);
   if (!header || !body) return null;
   const opening = backend.store.opening(hash);
   // As real nodes send them: engine id and payload as lists of bytes.
-  const justifications = opening ? [[[...POW_ENGINE], [...opening]]] : null;
+  const justifications = opening ? [[POW_ENGINE, [...opening]]] : null;
   return { block: { header, extrinsics: body.map(toHex) }, justifications };
 }
-
-const POW_ENGINE = new TextEncoder().encode('pow_');

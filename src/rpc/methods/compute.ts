@@ -1,87 +1,122 @@
 /** # compute_*: jobs, rounds, fragments, certificates and difficulty, as the state has them. */
-
-import { z } from 'zod';
-import { type Bytes, toHex } from '../../base/bytes.ts';
+import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
 import * as compute from '../../runtime/compute-view.ts';
 import type { Certificate } from '../../runtime/pallets/certificates.ts';
 import type { Fragment, JobSpec, Round, RoundRecord } from '../../runtime/pallets/jobs/state.ts';
-import { account, count, hash, optionalHash, stateAt } from '../params.ts';
-import { type CallContext, type Method, method } from '../registry.ts';
+import type { BlockRef } from '../../state/store.ts';
+import type { StateView } from '../../state/view.ts';
+import type { Backend } from '../backend.ts';
+import { account, hash, integer, optional, optionalHash } from '../params.ts';
+import { blockAt, read, readMuch } from '../reading.ts';
+import { type Method, method } from '../registry.ts';
 import { f32, hexed } from './json.ts';
 
+const u32 = integer(0xffff_ffff);
+const certificateNumber = integer(Number.MAX_SAFE_INTEGER);
+/** Certificates of one call, and how many there are without a limit. */
+const MAX_CERTIFICATES = 256;
+const SOME_CERTIFICATES = 32;
+
 export function computeMethods(): Method[] {
+  return [...jobMethods(), ...accountMethods(), ...blockMethods()];
+}
+
+function jobMethods(): Method[] {
   return [
     method('compute_jobs', [optionalHash], (context, at) => {
-      return compute.allJobs(stateAt(context, at).view).map(jobJson);
+      return readMuch(context, at, (view) => compute.allJobs(view).map(jobJson));
     }),
     method('compute_job', [hash, optionalHash], (context, id, at) => {
-      const found = jobOf(context, id, at);
-      return found ? jobJson(found) : null;
+      return readMuch(context, at, (view) => {
+        const found = jobOf(view, id);
+        return found ? jobJson(found) : null;
+      });
     }),
-    method('compute_round', [hash, z.number().int().min(0).optional(), optionalHash], (context, id, r, at) => {
-      const found = jobOf(context, id, at);
-      if (!found) return null;
-      if (r === undefined || r === found.round.r) return roundJson(found.round);
-      const record = compute.roundRecord(stateAt(context, at).view, id, r);
-      return record ? recordJson(r, record) : null;
+    method('compute_round', [hash, optional(u32), optionalHash], (context, id, r, at) => {
+      return readMuch(context, at, (view) => {
+        const found = jobOf(view, id);
+        if (!found) return null;
+        if (r === undefined || r === found.round.r) return roundJson(found.round);
+        const record = compute.roundRecord(view, id, r);
+        return record ? recordJson(r, record) : null;
+      });
     }),
     method('compute_fragment', [hash, optionalHash], (context, id, at) => {
-      const { view } = stateAt(context, at);
-      const fragment = compute.fragmentById(view, id);
-      return fragment ? { ...fragmentJson(fragment), wins: hexed(compute.winsOf(view, id)) } : null;
+      return read(context, at, (view) => {
+        const fragment = compute.fragmentById(view, id);
+        return fragment ? { ...fragmentJson(fragment), wins: hexed(compute.winsOf(view, id)) } : null;
+      });
     }),
+    method('compute_certificate', [certificateNumber, optionalHash], (context, id, at) => {
+      return read(context, at, (view) => {
+        const certificate = compute.certificateById(view, BigInt(id));
+        return certificate ? certificateJson(certificate) : null;
+      });
+    }),
+  ];
+}
+
+function accountMethods(): Method[] {
+  return [
     method('compute_assignments', [account, optionalHash], (context, who, at) => {
-      return compute.fragmentsOf(stateAt(context, at).view, who).map((f) => ({ id: toHex(f.id), ...fragmentJson(f) }));
+      return readMuch(context, at, (view) =>
+        compute.fragmentsOf(view, who).map((f) => ({ id: toHex(f.id), ...fragmentJson(f) })),
+      );
     }),
     method('compute_author', [account, optionalHash], (context, who, at) => {
-      const author = compute.authorOf(stateAt(context, at).view, who);
-      return author ? hexed(author) : null;
+      return read(context, at, (view) => {
+        const author = compute.authorOf(view, who);
+        return author ? hexed(author) : null;
+      });
     }),
-    method('compute_certificate', [z.number().int().min(0), optionalHash], (context, id, at) => {
-      const certificate = compute.certificateById(stateAt(context, at).view, BigInt(id));
-      return certificate ? certificateJson(certificate) : null;
+    method('compute_boost', [account, optionalHash], (context, who, at) => {
+      return read(context, at, (view) => {
+        const author = compute.sealAuthor(view, who);
+        return author ? { boostPpm: author.boostPpm } : null;
+      });
     }),
     method(
       'compute_certificates',
-      [account.optional(), count(256).optional(), optionalHash],
+      [optional(account), optional(integer(MAX_CERTIFICATES)), optionalHash],
       (context, who, limit, at) => {
-        const found = compute.certificates(stateAt(context, at).view, who, limit ?? 32);
-        return found.map((certificate) => ({ id: Number(certificate.id), ...certificateJson(certificate) }));
+        return readMuch(context, at, (view) => {
+          const found = compute.certificates(view, who, limit ?? SOME_CERTIFICATES);
+          return found.map((certificate) => ({ id: Number(certificate.id), ...certificateJson(certificate) }));
+        });
       },
     ),
+  ];
+}
+
+function blockMethods(): Method[] {
+  return [
     method('compute_difficulty', [optionalHash], (context, at) => {
-      const { block } = stateAt(context, at);
+      const block = blockAt(context, at);
       const meta = context.backend.meta(block.hash);
       if (!meta) return null;
       const { difficulty, totalDifficulty, timestampMs } = meta;
       return { number: block.number, difficulty, totalDifficulty, timestampMs };
     }),
-    method('compute_boost', [account, optionalHash], (context, who, at) => {
-      const author = compute.sealAuthor(stateAt(context, at).view, who);
-      return author ? { boostPpm: author.boostPpm } : null;
+    method('compute_block', [optionalHash], (context, at) => {
+      return read(context, at, (view, block) => blockJson(context.backend, view, block));
     }),
-    method('compute_block', [optionalHash], (context, at) => blockJson(context, at)),
     method('compute_registration', [optionalHash], (context, at) => {
-      const { view } = stateAt(context, at);
-      return compute.registrationTerms(view, context.backend.runtime.spec);
+      return read(context, at, (view) => compute.registrationTerms(view, context.backend.runtime.spec));
     }),
   ];
 }
 
 type KnownJob = ReturnType<typeof compute.allJobs>[number];
 
-function jobOf(context: CallContext, id: Bytes, at: Bytes | undefined): KnownJob | undefined {
-  const wanted = toHex(id);
-  return compute.allJobs(stateAt(context, at).view).find((job) => toHex(job.id) === wanted);
+function jobOf(view: StateView, id: Bytes): KnownJob | undefined {
+  return compute.allJobs(view).find((job) => equal(job.id, id));
 }
 
 /** Who won a block, and with which work. */
-function blockJson(context: CallContext, at: Bytes | undefined): unknown {
-  const { view, block } = stateAt(context, at);
-  const { store } = context.backend;
-  const meta = context.backend.meta(block.hash);
+function blockJson({ store, meta: metaOf }: Backend, view: StateView, block: BlockRef): unknown {
+  const meta = metaOf(block.hash);
   const header = store.header(block.hash);
   if (!header || !meta || block.number === 0) return null;
   const { preRuntime, seal } = readSealed(Header.dec(header));

@@ -1,10 +1,9 @@
 /** # miner_*: templates and work for miners, duties for checkers, and what they hand in (OPERATORS.md section 5). */
-import { z } from 'zod';
 import { type Bytes, toHex } from '../../base/bytes.ts';
 import { Header } from '../../primitives/header.ts';
 import type { Backend } from '../backend.ts';
-import { account, bytes } from '../params.ts';
-import { type Method, method, subscription } from '../registry.ts';
+import { account, bytes, object, text } from '../params.ts';
+import { follow, followHeads, type Method, method, subscription } from '../registry.ts';
 import { fragmentJson } from './compute.ts';
 import { hexed } from './json.ts';
 
@@ -13,19 +12,24 @@ export function minerMethods(): Method[] {
     ...subscription(
       { subscribe: 'miner_subscribeWork', notify: 'miner_work', unsubscribe: 'miner_unsubscribeWork' },
       [account],
-      ({ backend }, emit, who) => {
-        emit({ type: 'work', ...workJson(backend, who) });
-        const leave = backend.addMiner();
-        const first = templateJson(backend);
-        if (first) emit(first);
-        const stop = backend.onEvent((event) => {
-          if (event.type === 'head') emit({ type: 'work', ...workJson(backend, who) });
-          if (event.type !== 'template') return;
+      async (context, sink, who) => {
+        const { backend } = context;
+        const tellWork = (): void => sink.emit({ type: 'work', ...workJson(backend, who) });
+        const tellTemplate = (): void => {
           const template = templateJson(backend);
-          if (template) emit(template);
+          if (template) sink.emit(template);
+        };
+        await context.turns.run(tellWork);
+        const leave = backend.addMiner();
+        tellTemplate();
+        const stopWork = followHeads(context, sink, tellWork);
+        // A template that comes late is work for nothing: it waits for no turn.
+        const stopTemplates = follow(context, sink, (event) => {
+          if (event.type === 'template') tellTemplate();
         });
         return () => {
-          stop();
+          stopTemplates();
+          stopWork();
           leave();
         };
       },
@@ -33,16 +37,15 @@ export function minerMethods(): Method[] {
     ...subscription(
       { subscribe: 'miner_subscribeDuties', notify: 'miner_duties', unsubscribe: 'miner_unsubscribeDuties' },
       [account],
-      ({ backend }, emit, who) => {
-        emit(dutiesJson(backend, who));
-        return backend.onEvent((event) => {
-          if (event.type === 'head') emit(dutiesJson(backend, who));
-        });
+      async (context, sink, who) => {
+        const tell = (): void => sink.emit(dutiesJson(context.backend, who));
+        await context.turns.run(tell);
+        return followHeads(context, sink, tell);
       },
     ),
     method(
       'miner_submitTicket',
-      [z.object({ templateId: z.string().max(80), preRuntime: bytes, seal: bytes, opening: bytes })],
+      [object({ templateId: text(80), preRuntime: bytes, seal: bytes, opening: bytes })],
       async ({ backend }, ticket) => {
         const block = await backend.submitTicket(ticket);
         return { hash: toHex(block.hash), number: block.number };
@@ -50,11 +53,15 @@ export function minerMethods(): Method[] {
     ),
     // Claims, reveals, receipts, verdicts: bare extrinsics under a name of their own, so that operators can grant it.
     method('miner_submitFragment', [bytes], async ({ backend }, extrinsic) => toHex(await backend.submit(extrinsic))),
-    method('miner_status', [account], ({ backend }, who) => ({
-      ...workJson(backend, who),
-      template: backend.template()?.id ?? null,
-      syncing: backend.isSyncing(),
-    })),
+    method('miner_status', [account], ({ backend, turns }, who) =>
+      turns.run(() => ({
+        ...workJson(backend, who),
+        template: backend.template()?.id ?? null,
+        syncing: backend.isSyncing(),
+        /** Segments and merges that this account owes as a checker. */
+        duties: dutyCount(backend, who),
+      })),
+    ),
   ];
 }
 
@@ -101,4 +108,9 @@ function dutiesJson(backend: Backend, who: Bytes): unknown {
 function bestJson(backend: Backend): unknown {
   const { hash, number } = backend.store.best;
   return { hash: toHex(hash), number, finalized: backend.finalized().number };
+}
+
+function dutyCount(backend: Backend, who: Bytes): number {
+  const { segments, merges } = backend.duties(who);
+  return segments.length + merges.length;
 }

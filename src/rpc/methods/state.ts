@@ -1,98 +1,107 @@
 /** # state_* and payment_*: storage, runtime calls and metadata at any kept state (CLIENTS.md section 2). */
-import { z } from 'zod';
 import { type Bytes, equal, fromLittleEndian, toHex } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import type { StateView } from '../../state/view.ts';
 import { RpcError } from '../errors.ts';
-import { bytes, count, optionalHash, stateAt } from '../params.ts';
-import { type CallContext, type Method, method, subscription } from '../registry.ts';
+import { bytes, integer, list, optional, optionalHash, text } from '../params.ts';
+import { read, readMuch, viewOf } from '../reading.ts';
+import { type CallContext, followHeads, type Method, method, subscription } from '../registry.ts';
 
-const keys = z.array(bytes).max(1_000);
-/** Keys of one page (polkadot.js asks for 1,000). */
-const MAX_PAGE = 1_000;
+/** Keys of one call; polkadot.js asks for pages of 1,000. */
+const MAX_KEYS = 1_000;
+const keys = list(bytes, MAX_KEYS);
+const keyCount = integer(MAX_KEYS);
 
 export function stateMethods(): Method[] {
-  return [...readMethods(), ...callMethods(), ...subscriptions()];
+  return [...valueMethods(), ...keyMethods(), ...callMethods(), ...subscriptions()];
 }
 
-function readMethods(): Method[] {
+function valueMethods(): Method[] {
   return [
     method(
       'state_getStorage',
       [bytes, optionalHash],
-      (context, key, at) => {
-        const value = stateAt(context, at).view.get(key);
-        return value ? toHex(value) : null;
-      },
+      (context, key, at) =>
+        read(context, at, (view) => {
+          const value = view.get(key);
+          return value ? toHex(value) : null;
+        }),
       { aliases: ['state_getStorageAt'] },
     ),
     method(
       'state_getStorageHash',
       [bytes, optionalHash],
-      (context, key, at) => {
-        const value = stateAt(context, at).view.get(key);
-        return value ? toHex(blake2_256(value)) : null;
-      },
+      (context, key, at) =>
+        read(context, at, (view) => {
+          const value = view.get(key);
+          return value ? toHex(blake2_256(value)) : null;
+        }),
       { aliases: ['state_getStorageHashAt'] },
     ),
     method(
       'state_getStorageSize',
       [bytes, optionalHash],
-      (context, key, at) => {
-        return stateAt(context, at).view.get(key)?.length ?? null;
-      },
+      (context, key, at) => read(context, at, (view) => view.get(key)?.length ?? null),
       { aliases: ['state_getStorageSizeAt'] },
     ),
+  ];
+}
+
+function keyMethods(): Method[] {
+  return [
     method(
       'state_getKeysPaged',
-      [bytes.optional(), count(MAX_PAGE), bytes.optional(), optionalHash],
-      (context, prefix, n, after, at) => {
-        const { view } = stateAt(context, at);
-        return view.keys(prefix ?? new Uint8Array(0), after, n).map(toHex);
-      },
+      [optional(bytes), keyCount, optional(bytes), optionalHash],
+      (context, prefix, n, after, at) =>
+        readMuch(context, at, (view) => view.keys(prefix ?? new Uint8Array(0), after, n).map(toHex)),
       { aliases: ['state_getKeysPagedAt'] },
     ),
-    method('state_getKeys', [bytes, optionalHash], (context, prefix, at) => {
-      return stateAt(context, at).view.keys(prefix, undefined, MAX_PAGE).map(toHex);
-    }),
-    method('state_queryStorageAt', [keys, optionalHash], (context, wanted, at) => {
-      const { view, block } = stateAt(context, at);
-      return [{ block: toHex(block.hash), changes: changesOf(view, wanted) }];
-    }),
-    method('state_getReadProof', [keys, optionalHash], (context, wanted, at) => {
-      const { view, block } = stateAt(context, at);
-      return { at: toHex(block.hash), proof: view.prove(wanted).map(toHex) };
-    }),
+    method('state_getKeys', [bytes, optionalHash], (context, prefix, at) =>
+      readMuch(context, at, (view) => view.keys(prefix, undefined, MAX_KEYS).map(toHex)),
+    ),
+    method('state_queryStorageAt', [keys, optionalHash], (context, wanted, at) =>
+      readMuch(context, at, (view, block) => [{ block: toHex(block.hash), changes: changesOf(view, wanted) }]),
+    ),
+    method('state_getReadProof', [keys, optionalHash], (context, wanted, at) =>
+      readMuch(context, at, (view, block) => ({ at: toHex(block.hash), proof: view.prove(wanted).map(toHex) })),
+    ),
   ];
 }
 
 function callMethods(): Method[] {
   return [
-    method('state_getMetadata', [optionalHash], ({ backend }) => toHex(backend.runtime.metadata(14))),
+    metadataMethod(),
     method('state_getRuntimeVersion', [optionalHash], versionJson, { aliases: ['chain_getRuntimeVersion'] }),
     method(
       'state_call',
-      [z.string().max(128), bytes, optionalHash],
-      (context, name, data, at) => {
-        return toHex(callRuntime(context, name, data, at));
-      },
+      [text(128), bytes, optionalHash],
+      async (context, name, data, at) => toHex(await callRuntime(context, name, data, at)),
       { aliases: ['state_callAt'] },
     ),
-    method('payment_queryInfo', [bytes, optionalHash], (context, extrinsic, at) => {
-      const out = callRuntime(context, 'TransactionPaymentApi_query_info', withLength(extrinsic), at);
+    method('payment_queryInfo', [bytes, optionalHash], async (context, extrinsic, at) => {
+      const out = await callRuntime(context, 'TransactionPaymentApi_query_info', withLength(extrinsic), at);
       const read = reading(out);
       const weight = { ref_time: read.compact(), proof_size: read.compact() };
       const kind = ['normal', 'operational', 'mandatory'][read.byte()];
       return { weight, class: kind, partialFee: read.u128().toString() };
     }),
-    method('payment_queryFeeDetails', [bytes, optionalHash], (context, extrinsic, at) => {
-      const out = callRuntime(context, 'TransactionPaymentApi_query_fee_details', withLength(extrinsic), at);
+    method('payment_queryFeeDetails', [bytes, optionalHash], async (context, extrinsic, at) => {
+      const out = await callRuntime(context, 'TransactionPaymentApi_query_fee_details', withLength(extrinsic), at);
       const read = reading(out);
       if (read.byte() === 0) return { inclusionFee: null };
       const hex = (): string => `0x${read.u128().toString(16)}`;
       return { inclusionFee: { baseFee: hex(), lenFee: hex(), adjustedWeightFee: hex() } };
     }),
   ];
+}
+
+/** Version 14 without a length prefix; the runtime never changes under a running node, so its hex is made once. */
+function metadataMethod(): Method {
+  let known: string | undefined;
+  return method('state_getMetadata', [optionalHash], ({ backend }) => {
+    known ??= toHex(backend.runtime.metadata(14));
+    return known;
+  });
 }
 
 function subscriptions(): Method[] {
@@ -104,8 +113,8 @@ function subscriptions(): Method[] {
         unsubscribe: 'state_unsubscribeRuntimeVersion',
       },
       [],
-      (context, emit) => {
-        emit(versionJson(context));
+      (context, sink) => {
+        sink.emit(versionJson(context));
         return () => {};
       },
       { aliases: ['chain_subscribeRuntimeVersion'], unsubscribeAliases: ['chain_unsubscribeRuntimeVersion'] },
@@ -113,39 +122,49 @@ function subscriptions(): Method[] {
     ...subscription(
       { subscribe: 'state_subscribeStorage', notify: 'state_storage', unsubscribe: 'state_unsubscribeStorage' },
       [keys],
-      (context, emit, wanted) => {
-        const first = stateAt(context, undefined);
-        let last = wanted.map((key) => first.view.get(key));
-        emit({ block: toHex(first.block.hash), changes: changesOf(first.view, wanted) });
-        return context.backend.onEvent((event) => {
-          if (event.type !== 'head') return;
-          const { view, block } = stateAt(context, undefined);
+      async (context, sink, wanted) => {
+        let last: (Bytes | undefined)[] | undefined;
+        const tell = (): void => {
+          const block = context.backend.store.best;
+          const view = viewOf(context, block);
           const now = wanted.map((key) => view.get(key));
-          const changed = wanted.filter((_, i) => !same(last[i], now[i]));
+          const before = last;
           last = now;
-          if (changed.length > 0) emit({ block: toHex(block.hash), changes: changesOf(view, changed) });
-        });
+          const changed = wanted.flatMap((key, i) => (before && same(before[i], now[i]) ? [] : [change(key, now[i])]));
+          if (!before || changed.length > 0) sink.emit({ block: toHex(block.hash), changes: changed });
+        };
+        await context.turns.run(tell);
+        const release = context.connection.watch(wanted.length);
+        const stop = followHeads(context, sink, tell);
+        return () => {
+          stop();
+          release();
+        };
       },
     ),
   ];
+}
+
+type Change = [key: string, value: string | null];
+
+function change(key: Bytes, value: Bytes | undefined): Change {
+  return [toHex(key), value ? toHex(value) : null];
+}
+
+function changesOf(view: StateView, wanted: readonly Bytes[]): Change[] {
+  return wanted.map((key) => change(key, view.get(key)));
 }
 
 function same(a: Bytes | undefined, b: Bytes | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && equal(a, b));
 }
 
-function changesOf(view: StateView, wanted: readonly Bytes[]): [string, string | null][] {
-  return wanted.map((key) => {
-    const value = view.get(key);
-    return [toHex(key), value ? toHex(value) : null];
+function callRuntime(context: CallContext, name: string, data: Bytes, at: Bytes | undefined): Promise<Bytes> {
+  return readMuch(context, at, (view, block) => {
+    const result = context.backend.runtime.call(view, name, data, block);
+    if (result.ok) return result.output;
+    throw new RpcError(4003, 'Client error: Execution failed', result.detail);
   });
-}
-
-function callRuntime(context: CallContext, name: string, data: Bytes, at: Bytes | undefined): Bytes {
-  const { view, block } = stateAt(context, at);
-  const result = context.backend.runtime.call(view, name, data, block);
-  if (result.ok) return result.output;
-  throw new RpcError(4003, 'Client error: Execution failed', result.detail);
 }
 
 function versionJson({ backend }: CallContext): unknown {

@@ -1,6 +1,5 @@
 /** # system_*: the node and its neighbours (CLIENTS.md section 2). */
-import { z } from 'zod';
-import { account } from '../params.ts';
+import { account, text } from '../params.ts';
 import { type Method, method } from '../registry.ts';
 
 export function systemMethods(): Method[] {
@@ -23,15 +22,10 @@ export function systemMethods(): Method[] {
     method('system_accountNextIndex', [account], ({ backend }, who) => backend.nextNonce(who), {
       aliases: ['account_nextIndex'],
     }),
-    method(
-      'system_addReservedPeer',
-      [z.string().max(512)],
-      ({ backend }, address) => backend.addReservedPeer(address),
-      {
-        unsafe: true,
-      },
-    ),
-    method('system_removeReservedPeer', [z.string().max(128)], ({ backend }, id) => backend.removeReservedPeer(id), {
+    method('system_addReservedPeer', [text(512)], ({ backend }, address) => backend.addReservedPeer(address), {
+      unsafe: true,
+    }),
+    method('system_removeReservedPeer', [text(128)], ({ backend }, id) => backend.removeReservedPeer(id), {
       unsafe: true,
     }),
   ];
