@@ -242,8 +242,8 @@ export interface Explained {
 /** Why an account is paid what it is paid. Exact for its last paid era; the streamed work of the last 24 otherwise. */
 export function explain(view: Readable, spec: RuntimeSpec, account: Bytes, era: number): Explained {
   const state = rewards(view);
-  const statement = state.Statements.get(account);
-  const said = statement?.era === era ? statement : undefined;
+  const entry = state.Ledger.get(account);
+  const said = entry?.era === era ? entry : undefined;
   const work = said?.work ?? streamedWork(state, account, era);
   const reputation = said?.reputation ?? standingIn(state.Reputation.get(account), era);
   const earned = state.Earned.get(account);

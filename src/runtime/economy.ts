@@ -131,7 +131,7 @@ export function workUnits(nodes: readonly GemmShape[], slab: number, steps: numb
   return (macs * BigInt(steps)) / MACS_PER_CU;
 }
 
-/** Blocks a miner has for a fragment: twice what his capacity needs, within the dev bounds of DECISIONS.md section 5. */
+/** Blocks a miner has for a fragment: twice what his capacity needs, within a range (DECISIONS.md section 5). */
 export function deadlineBlocks(
   fragmentCu: bigint,
   capacityCu: bigint,

@@ -162,7 +162,8 @@ export const Jobs = rules(JobsDeclared, {
     }),
   },
   hooks: {
-    // With 1,000 authors: 1 ms in a quiet block (see docs/spec/fragment.md, Bounds).
+    // With 1,000 authors and 3 jobs: 0.3 ms in a quiet block, 10 ms where 64 fragments run out and are replaced, 15 ms
+    // where a round opens (docs/spec/fragment.md, Bounds).
     on_initialize(at) {
       workAgenda(at);
       turnRounds(at);

@@ -201,8 +201,9 @@ function checkState({ chain }: World): void {
     const checking = recent.filter((s) => s === 'Claimed' || s === 'Drawn' || s === 'Revealed').length;
     assert.ok(checking <= MAX_CHECKING);
   }
-  const overdue = [...jobs.Agenda.keys()].filter(([due]) => due <= chain.number).length;
-  assert.ok(overdue <= AGENDA_PER_BLOCK * 4, 'the agenda keeps up');
+  const agenda = [...jobs.Checks.keys(), ...jobs.Deadlines.keys()];
+  assert.ok(agenda.length === [...jobs.Fragments.keys()].length, 'every fragment once');
+  assert.ok(agenda.filter(([due]) => due <= chain.number).length <= AGENDA_PER_BLOCK, 'the agenda keeps up');
   assert.ok([...chain.pow.Beacon.keys()].length <= 1_025);
 }
 

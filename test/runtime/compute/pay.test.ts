@@ -115,7 +115,7 @@ test('a certificate is paid in equal parts in 24 eras', () => {
   assert.deepEqual(works, [...Array.from({ length: 24 }, () => FRAGMENT_CU / 24n), 0n, 0n]);
   const { compute: earned } = chain.rewards.Earned.get(author.account);
   assert.ok(earned > 0n);
-  assert.deepEqual([...chain.rewards.Streaming.entries()], [], 'and what has streamed leaves nothing behind');
+  assert.deepEqual([...chain.rewards.Ledger.entries()], [], 'and what has streamed leaves nothing behind');
   assert.deepEqual([...chain.rewards.Minted.entries(mintedIn)], []);
 });
 

@@ -89,7 +89,7 @@ test('forged, repeated, missing or foreign tickets make nobody an author', () =>
   const chain = fresh();
   const [first, second, ...rest] = proof as [Ticket, Ticket, ...Ticket[]];
   const cases: [string, Said, string][] = [
-    ['another place', { proof: [{ ...first, ti: (first.ti + 1) % 32 }, second, ...rest] }, 'BadProof'],
+    ['other places', { proof: proof.map((t) => ({ ...t, ti: (t.ti + 1) % 32 })) }, 'BadProof'],
     ['a place outside the product', { proof: [{ ...first, ti: 32 }, second, ...rest] }, 'BadProof'],
     ['a ticket twice', { proof: [first, first, ...rest] }, 'BadProof'],
     ['a ticket too few', { proof: proof.slice(1) }, 'BadProof'],

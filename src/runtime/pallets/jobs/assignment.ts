@@ -55,9 +55,16 @@ export function isMinable(fragment: Fragment, height: number): boolean {
 
 /** Writes a fragment and puts it on the agenda of block `due`, and on no other. */
 export function schedule(at: JobsScope, id: Bytes, fragment: Fragment, due: number): void {
-  at.state.Agenda.delete(fragment.due, id);
-  at.state.Agenda.put(due, id, undefined);
+  unschedule(at, id, fragment);
+  if (isChecking(fragment)) at.state.Checks.put(due, id, undefined);
+  else at.state.Deadlines.put(due, id, undefined);
   at.state.Fragments.put(id, { ...fragment, due });
+}
+
+/** Takes a fragment off the agenda. */
+export function unschedule({ state }: JobsScope, id: Bytes, { due }: Fragment): void {
+  if (state.Checks.has(due, id)) state.Checks.delete(due, id);
+  else if (state.Deadlines.has(due, id)) state.Deadlines.delete(due, id);
 }
 
 /** Lists an ended fragment among its miner's last ones; the oldest decided one makes room. */

@@ -11,7 +11,7 @@ import type { AccountId } from '../../types.ts';
 import { hasCertificate } from '../certificates.ts';
 import { type Author, ComputePowDeclared, removeAuthor } from '../compute-pow.ts';
 import { damage, forfeitAuthorPay, vestAuthorPay } from '../rewards.ts';
-import { endTraining, remember, replenish, schedule, unclaimedOf } from './assignment.ts';
+import { endTraining, remember, replenish, schedule, unclaimedOf, unschedule } from './assignment.ts';
 import { countAccepted, countLost } from './rounds.ts';
 import type { Fragment, JobsScope } from './state.ts';
 
@@ -144,7 +144,7 @@ export function forget(at: JobsScope, id: Bytes, fragment: Fragment): void {
     Wins.get(id).every((win) => win.pay === 0n),
     'what ended was paid or forfeited',
   );
-  at.state.Agenda.delete(fragment.due, id);
+  unschedule(at, id, fragment);
   at.state.Fragments.delete(id);
   Wins.delete(id);
   drop(at.state.Recent, fragment.miner, id);

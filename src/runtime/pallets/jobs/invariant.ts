@@ -25,7 +25,8 @@ export function brokenJobs(at: JobsScope): string | true {
 
 function brokenFragment(at: JobsScope, id: Bytes, fragment: Fragment): string | undefined {
   const { status, miner, overflow, ended, claim, due } = fragment;
-  if (!at.state.Agenda.has(due, id)) return 'a fragment that nobody will look at again';
+  const listed = isChecking(fragment) ? at.state.Checks.has(due, id) : at.state.Deadlines.has(due, id);
+  if (!listed) return 'a fragment that nobody will look at again';
   const has = (list: readonly Bytes[]): boolean => list.some((other) => equal(other, id));
   const isOpen = has(at.state.Open.get(miner));
   if (status.type === 'Assigned') {
@@ -41,7 +42,7 @@ function brokenFragment(at: JobsScope, id: Bytes, fragment: Fragment): string | 
 
 function brokenAgenda(at: JobsScope, fragments: number): string | undefined {
   let entries = 0;
-  for (const [due, id] of at.state.Agenda.keys()) {
+  for (const [due, id] of [...at.state.Checks.keys(), ...at.state.Deadlines.keys()]) {
     if (at.state.Fragments.get(id)?.due !== due) return 'the agenda lists a fragment at another block than its own';
     entries++;
   }

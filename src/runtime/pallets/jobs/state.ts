@@ -201,6 +201,11 @@ const SortedHeight = mapped(fixed(4), {
   },
 });
 
+const DUE = [
+  identity(SortedHeight, 'sorted, so that what is due comes first'),
+  identity(hash, 'an id is a hash'),
+] as const;
+
 export const JobsDeclared = pallet('Jobs', {
   index: 41,
   doc: 'Training jobs: rounds, assignment, claims, sampling, verdicts and merges.',
@@ -213,11 +218,8 @@ export const JobsDeclared = pallet('Jobs', {
     Training: map('The real fragment that a miner is to train and has not claimed.', AccountId, hash),
     Recent: map('A miner’s last fragments that were claimed or missed.', AccountId, vec(hash, MAX_RECENT), []),
     Duties: map('Fragments of which a checker owes a verdict.', [AccountId, identity(hash, 'an id is a hash')], unit),
-    Agenda: map(
-      'Every fragment under the block at which it is looked at, the earliest first.',
-      [identity(SortedHeight, 'sorted, so that what is due comes first'), identity(hash, 'an id is a hash')],
-      unit,
-    ),
+    Checks: map('Claimed fragments by the block at which the next check is due, the earliest first.', DUE, unit),
+    Deadlines: map('All other fragments by the block at which they run out or are forgotten.', DUE, unit),
     Vacant: value('A round has slots that no miner was offered yet.', bool, false),
     MergeVotes: map(
       'What checkers computed for a closed round.',
