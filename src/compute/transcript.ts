@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.ts';
 import { type Bytes, concat, littleEndian } from '../base/bytes.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { merkleNode, merklePath, merkleRoot, verifyPath } from './merkle.ts';
+import { merkleLevels, merkleNode, merklePath, merkleRoot, pathInLevels, verifyPath } from './merkle.ts';
 
 const LEAF = new Uint8Array([0]);
 
@@ -47,6 +47,8 @@ export class Transcript {
   readonly #stateRoots: Bytes[] = [];
   readonly #losses: Bytes[] = [];
   readonly #operands: Bytes[] = [];
+  /** Of the operand tree, kept while wins are opened: each path of a fresh tree would cost 2,700 hashes. */
+  #operandLevels: readonly (readonly Bytes[])[] | undefined;
 
   constructor(shape: TranscriptShape) {
     assert(shape.steps % shape.segmentSteps === 0, 'a fragment is a whole number of segments');
@@ -66,17 +68,11 @@ export class Transcript {
 
   /** Adds the next step: its loss and (rootA, rootB) per mined node in graph order. */
   addStep(lossBits: number, operands: readonly (readonly [Bytes, Bytes])[]): void {
+    assert(this.#losses.length < this.shape.steps, 'no step beyond H');
     assert(operands.length === this.shape.nodes, 'one pair of roots per mined node');
+    this.#operandLevels = undefined;
     this.#losses.push(lossLeaf(lossBits));
     for (const [a, b] of operands) this.#operands.push(operandLeaf(a, b));
-  }
-
-  /** Forgets the steps after `step`, a segment's end: training resumes from a kept state. */
-  truncate(step: number): void {
-    this.#losses.length = step;
-    this.#operands.length = step * this.shape.nodes;
-    this.#states.length = step / this.shape.segmentSteps + 1;
-    this.#stateRoots.length = this.#states.length;
   }
 
   roots(): TranscriptRoots {
@@ -105,7 +101,8 @@ export class Transcript {
 
   /** The path of node g's operands at step t in rG. */
   openOperands(step: number, node: number): Bytes[] {
-    return merklePath(this.#operands, (step - 1) * this.shape.nodes + node);
+    this.#operandLevels ??= merkleLevels(this.#operands);
+    return pathInLevels(this.#operandLevels, (step - 1) * this.shape.nodes + node);
   }
 
   /** Everything needed to go on after a restart. */
