@@ -4,25 +4,24 @@
  * Always true: a reader takes whatever JSON can hold and gives its type or throws -32602 with a sentence about what it
  * expected; the time it takes is linear in what it was given. Absent and null arrive as undefined.
  */
-import { type Bytes, fromHex } from '../base/bytes.ts';
+import type { Bytes } from '../base/bytes.ts';
 import { ss58Decode } from '../crypto/ss58.ts';
 import { invalidParams } from './errors.ts';
+import { fromHex } from './hex.ts';
 
 export type Param<T> = (given: unknown) => T;
 
 /** 0x hex; the empty string counts as empty bytes, as PAPI sends it. */
 export const bytes: Param<Bytes> = (given) => {
   if (given === '') return new Uint8Array(0);
-  if (typeof given === 'string' && given.charCodeAt(0) === 48 && given.charCodeAt(1) === 120) {
-    const found = hex(given);
-    if (found) return found;
-  }
+  const found = typeof given === 'string' ? fromHex(given) : undefined;
+  if (found) return found;
   throw invalidParams('expected 0x-prefixed hex');
 };
 
 /** 32 bytes as hex. */
 export const hash: Param<Bytes> = (given) => {
-  const found = typeof given === 'string' && given.length === 66 && given.startsWith('0x') ? hex(given) : undefined;
+  const found = typeof given === 'string' && given.length === 66 ? fromHex(given) : undefined;
   if (found) return found;
   throw invalidParams('expected 32 bytes as 0x-prefixed hex');
 };
@@ -94,11 +93,3 @@ export const subscriptionId: Param<string> = (given) => {
 };
 
 export const optionalHash = optional(hash);
-
-function hex(given: string): Bytes | undefined {
-  try {
-    return fromHex(given);
-  } catch {
-    return undefined;
-  }
-}

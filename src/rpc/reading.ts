@@ -1,8 +1,9 @@
 /** # Reading: the block and the state that a call speaks of. */
-import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { type Bytes, equal } from '../base/bytes.ts';
 import type { BlockRef } from '../state/store.ts';
 import type { StateTree } from '../state/tree.ts';
 import { prunedState, unknownBlock } from './errors.ts';
+import { toHex } from './hex.ts';
 import type { CallContext } from './registry.ts';
 
 /** The block that an optional hash names: the best one if absent. Throws UnknownBlock. */

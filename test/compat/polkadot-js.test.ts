@@ -172,3 +172,13 @@ test('the next nonce counts a transfer at once, whether it waits or is in a bloc
   await transfer()(bob.address, UNIT).signAndSend(alice, { nonce: -1 });
   assert.equal(await nextIndex(), nonce + 2);
 });
+
+test('a transaction of a nonce that is used up is refused as outdated', PATIENCE, async () => {
+  const { alice, bob } = people();
+  const { nonce } = (await known(api.query.system?.account, 'system.account')(alice.address)) as unknown as {
+    nonce: { toNumber(): number };
+  };
+  assert.ok(nonce.toNumber() > 0);
+  const outdated = transfer()(bob.address, UNIT).signAndSend(alice, { nonce: nonce.toNumber() - 1 });
+  await assert.rejects(outdated, /1010: Invalid Transaction: Transaction is outdated/);
+});

@@ -1,6 +1,7 @@
 /** # author_*: submitting and watching extrinsics (CLIENTS.md section 2). */
-import { toHex } from '../../base/bytes.ts';
+
 import type { ExtrinsicEvent } from '../backend.ts';
+import { toHex } from '../hex.ts';
 import { bytes } from '../params.ts';
 import { type Method, method, subscription } from '../registry.ts';
 

@@ -1,9 +1,10 @@
 /** # chain_*: headers, blocks and heads (CLIENTS.md section 2). */
-import { type Bytes, toHex, utf8 } from '../../base/bytes.ts';
+import { type Bytes, utf8 } from '../../base/bytes.ts';
 import { Header, type HeaderJson, headerJson } from '../../primitives/header.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Backend, ChainEvent } from '../backend.ts';
 import type { Sink } from '../connection.ts';
+import { toHex } from '../hex.ts';
 import { height, list, optional, optionalHash, type Param } from '../params.ts';
 import { type CallContext, follow, type Method, method, subscription } from '../registry.ts';
 

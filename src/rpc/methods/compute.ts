@@ -1,5 +1,5 @@
 /** # compute_*: jobs, rounds, fragments, certificates and difficulty, as the state has them. */
-import { type Bytes, equal, toHex } from '../../base/bytes.ts';
+import { type Bytes, equal } from '../../base/bytes.ts';
 import { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
 import * as compute from '../../runtime/compute-view.ts';
@@ -8,6 +8,7 @@ import type { Fragment, JobSpec, Round, RoundRecord } from '../../runtime/pallet
 import type { BlockRef } from '../../state/store.ts';
 import type { StateView } from '../../state/view.ts';
 import type { Backend } from '../backend.ts';
+import { toHex } from '../hex.ts';
 import { account, hash, integer, optional, optionalHash } from '../params.ts';
 import { blockAt, read, readMuch } from '../reading.ts';
 import { type Method, method } from '../registry.ts';

@@ -1,5 +1,5 @@
 /** # JSON: bytes as hex, integers beyond 2^53 as decimal strings, and f32 bits as the number they spell. */
-import { toHex } from '../../base/bytes.ts';
+import { toHex } from '../hex.ts';
 
 /** A decoded value as JSON: byte strings become hex, undefined becomes null. */
 export function hexed(value: unknown): unknown {

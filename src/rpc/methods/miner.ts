@@ -1,7 +1,8 @@
 /** # miner_*: templates and work for miners, duties for checkers, and what they hand in (OPERATORS.md section 5). */
-import { type Bytes, toHex } from '../../base/bytes.ts';
+import type { Bytes } from '../../base/bytes.ts';
 import { Header } from '../../primitives/header.ts';
 import type { Backend } from '../backend.ts';
+import { toHex } from '../hex.ts';
 import { account, bytes, object, text } from '../params.ts';
 import { follow, followHeads, type Method, method, subscription } from '../registry.ts';
 import { fragmentJson } from './compute.ts';

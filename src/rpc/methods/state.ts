@@ -1,8 +1,9 @@
 /** # state_* and payment_*: storage, runtime calls and metadata at any kept state (CLIENTS.md section 2). */
-import { type Bytes, equal, fromLittleEndian, toHex } from '../../base/bytes.ts';
+import { type Bytes, equal, fromLittleEndian } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import type { StateView } from '../../state/view.ts';
 import { RpcError } from '../errors.ts';
+import { toHex } from '../hex.ts';
 import { bytes, integer, list, optional, optionalHash, text } from '../params.ts';
 import { read, readMuch, viewOf } from '../reading.ts';
 import { type CallContext, followHeads, type Method, method, subscription } from '../registry.ts';
