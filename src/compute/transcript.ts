@@ -12,11 +12,11 @@ import { merkleLevels, merkleNode, merklePath, merkleRoot, pathInLevels, verifyP
 const LEAF = new Uint8Array([0]);
 
 /** A leaf of rS: the state root at the end of a segment (index j = 0..M). */
-export const stateLeaf = (root: Bytes): Bytes => sha256(concat(LEAF, root));
+const stateLeaf = (root: Bytes): Bytes => sha256(concat(LEAF, root));
 /** A leaf of rL: the loss of step t (index t - 1) as its f32 bits. */
 export const lossLeaf = (bits: number): Bytes => sha256(concat(LEAF, littleEndian(BigInt(bits >>> 0), 4)));
 /** A leaf of rG: the operand roots of mined node g at step t (index (t-1)*G + g). */
-export const operandLeaf = (rootA: Bytes, rootB: Bytes): Bytes => sha256(concat(LEAF, rootA, rootB));
+const operandLeaf = (rootA: Bytes, rootB: Bytes): Bytes => sha256(concat(LEAF, rootA, rootB));
 
 export interface TranscriptShape {
   /** H: steps of a fragment. */

@@ -9,7 +9,6 @@ import { blake2_256 } from '../crypto/hash.ts';
 
 const FRAGMENT = utf8('cpow/1/fragment');
 const STEP = utf8('cpow/1/step');
-const RECEIPT_SALT_BYTES = 32;
 
 /** Where a fragment stands: all values are settled, so no reorganisation changes it. */
 export interface FragmentSeed {
@@ -35,5 +34,3 @@ export function stepSeed(seed: FragmentSeed, t: number): Bytes {
 export function receiptOf(account: Bytes, salt: Bytes, digest: Bytes): Bytes {
   return blake2_256(concat(account, salt, digest));
 }
-
-export { RECEIPT_SALT_BYTES };

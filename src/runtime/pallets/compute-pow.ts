@@ -72,10 +72,7 @@ export const Win = struct(
 );
 export type Win = Of<typeof Win>;
 
-export const RegistrationTicket = struct(
-  { attempt: u32, ti: u32, tj: u32, s: u32 },
-  { path: `${PATH}::RegistrationTicket` },
-);
+const RegistrationTicket = struct({ attempt: u32, ti: u32, tj: u32, s: u32 }, { path: `${PATH}::RegistrationTicket` });
 
 const HEIGHT = twox64Concat(u32, 'heights are given by the chain');
 
@@ -247,19 +244,15 @@ export function registrationPreHash(genesis: Bytes, account: Bytes, anchor: Byte
   return blake2_256(concat(utf8('cpow/1/register'), genesis, account, anchor));
 }
 
-/** D of each registration ticket at a price. */
-export function ticketDifficulty(priceMillionths: bigint, referenceCu: bigint): bigint {
-  return registrationDifficulty(priceMillionths, referenceCu, BigInt(REGISTRATION_TICKETS));
-}
-
 function provesWork(at: At, args: Omit<Of<typeof SignedRegistration>, 'key'>, genesis: Bytes, anchor: Bytes): boolean {
+  const price = at.state.RegistrationPrice.get();
   const distinct = new Set(args.proof.map((t) => `${t.attempt}/${t.ti}/${t.tj}/${t.s}`));
   if (distinct.size !== REGISTRATION_TICKETS) return false;
   return at.host.referee.registration({
     account: args.account,
     preHash: registrationPreHash(genesis, args.account, anchor),
     profile: at.spec.profile,
-    difficulty: ticketDifficulty(at.state.RegistrationPrice.get(), at.const.ReferenceWork),
+    difficulty: registrationDifficulty(price, at.const.ReferenceWork, BigInt(REGISTRATION_TICKETS)),
     tickets: args.proof,
   });
 }

@@ -30,8 +30,8 @@ export const MAX_SEGMENTS = 256;
 export const MAX_ACCEPTED = 64;
 const named = (name: string) => ({ path: `${PATH}::${name}` });
 
-export const Gemm = struct({ m: u32, n: u32, k: u32 }, named('Gemm'));
-export const Knot = struct({ step: u32, bits: u32 }, named('Knot'));
+const Gemm = struct({ m: u32, n: u32, k: u32 }, named('Gemm'));
+const Knot = struct({ step: u32, bits: u32 }, named('Knot'));
 
 export const JobSpec = struct(
   {
@@ -71,7 +71,7 @@ export const JobSpec = struct(
 );
 export type JobSpec = Of<typeof JobSpec>;
 
-export const RoundPhase = variant(
+const RoundPhase = variant(
   {
     /** Opens at this block. */
     Waiting: u32,
@@ -103,7 +103,7 @@ export const Round = struct(
 );
 export type Round = Of<typeof Round>;
 
-export const Claim = struct({ transcript: hash, state_root: hash, delta: hash, at: u32 }, named('Claim'));
+const Claim = struct({ transcript: hash, state_root: hash, delta: hash, at: u32 }, named('Claim'));
 
 export const Drawn = struct(
   {
@@ -123,7 +123,7 @@ export const Drawn = struct(
 );
 export type Drawn = Of<typeof Drawn>;
 
-export const FragmentStatus = variant(
+const FragmentStatus = variant(
   { Assigned: unit, Claimed: unit, Drawn: unit, Revealed: unit, Accepted: unit, Rejected: unit, Expired: unit },
   named('FragmentStatus'),
 );
@@ -163,7 +163,7 @@ export const Fragment = struct(
 );
 export type Fragment = Of<typeof Fragment>;
 
-export const Outcome = variant({ Final: unit, Rollback: unit }, named('Outcome'));
+const Outcome = variant({ Final: unit, Rollback: unit }, named('Outcome'));
 
 export const RoundRecord = struct(
   {

@@ -19,7 +19,7 @@ import { checkDue } from './verdicts.ts';
 /** The beacon of this many blocks after the claim draws the segments (ECONOMY.md rule B). */
 const DRAW_DELAY = 2;
 /** Blocks for a reveal, and for opened wins, after the draw. */
-export const REVEAL_BLOCKS = 20;
+const REVEAL_BLOCKS = 20;
 
 const NOTHING = new Uint8Array(32);
 
