@@ -5,6 +5,7 @@
  * is started again after a pause that grows.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NodeConfig } from './config.ts';
@@ -12,6 +13,8 @@ import type { NodeConfig } from './config.ts';
 const MAIN = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 const RETRY_MS = [1_000, 2_000, 5_000, 15_000];
 const STOP_MS = 5_000;
+const CHECKER_NICE = 5;
+const MINER_NICE = 10;
 
 export interface Children {
   stop(): Promise<void>;
@@ -77,6 +80,8 @@ class Child {
       stdio: ['pipe', 'inherit', 'inherit'],
     });
     this.#process = child;
+    // Below the node, which answers wallets and peers; above miners, whose work can wait for nothing but itself.
+    if (child.pid !== undefined) setPriority(child.pid, this.#name === 'miner' ? MINER_NICE : CHECKER_NICE);
     child.on('error', (error) => this.#log(`${this.#name}: ${error.message}`));
     child.on('exit', (code, signal) => {
       if (this.#stopped) return;
