@@ -8,7 +8,7 @@ import { evaluateTicket, type TicketEvaluator } from '../compute/pouw/ticket.ts'
 import { transcriptRoot, verifyOperands, verifyState } from '../compute/transcript.ts';
 import type { Referee } from '../runtime/referee.ts';
 
-/** A referee with a proven-equal evaluator of tickets: a registration costs it 24 ms with the kernels, 46 without. */
+/** A referee with a proven-equal evaluator of tickets: with the kernels' a registration costs half as much. */
 export function refereeWith(evaluate: TicketEvaluator): Referee {
   return {
     transcript: ({ rS, rL, rG }) => transcriptRoot({ states: rS, losses: rL, operands: rG }),

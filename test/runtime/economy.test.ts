@@ -5,6 +5,7 @@ import { PERBILL } from '../../src/base/fixed.ts';
 import {
   authorPay,
   averageWork,
+  capacityAfter,
   checkPrice,
   drawnSegments,
   nextRegistrationPrice,
@@ -17,6 +18,7 @@ import {
   reputationAfterWork,
   score,
   share,
+  shownCapacity,
   utilisation,
   workUnits,
 } from '../../src/runtime/economy.ts';
@@ -185,4 +187,20 @@ test('the price of entry doubles at most with a rush and halves at most without'
   assert.equal(nextRegistrationPrice(2_000_000n, 0, 125_000n), 1_000_000n);
   assert.equal(nextRegistrationPrice(125_000n, 0, 125_000n), 125_000n);
   assert.equal(registrationDifficulty(125_000n, 286n, 32n), 1_117_187_500n);
+});
+
+test('a registration shows at least the capacity of the blocks that it took', () => {
+  const shown = (blocks: number) =>
+    shownCapacity({ priceMillionths: 500_000n, referenceCu: 286n, eraBlocks: 20, blocks });
+  // Half a reference fragment, 143 CU, within 10 blocks of an era of 20.
+  assert.equal(shown(10), 286n);
+  assert.equal(shown(0), shown(1));
+  assert.equal(shownCapacity({ priceMillionths: 1n, referenceCu: 1n, eraBlocks: 1, blocks: 64 }), 1n);
+});
+
+test('capacity is the first era with work, then an average over all eras, idle ones too', () => {
+  assert.equal(capacityAfter(1_000_000n, undefined, 286n), 286n, 'what was shown is replaced at once');
+  assert.equal(capacityAfter(400n, 0, 800n), 500n);
+  assert.equal(capacityAfter(400n, 1, 800n), 425n, 'an idle era counts as none');
+  assert.equal(capacityAfter(400n, 1_000_000, 0n), 1n, 'never nothing, however long it was');
 });
