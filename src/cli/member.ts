@@ -4,6 +4,7 @@ import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { ENGINE_FLAGS } from '../node/children.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 const STOP_MS = 15_000;
@@ -56,7 +57,8 @@ export class Member {
     }
     this.#log ??= createWriteStream(log, { flags: 'a' });
     // A pipe as standard input: the process ends itself when this one is gone.
-    const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args], {
+    const flags = this.#plan.role === 'miner' ? ENGINE_FLAGS : ['--no-warnings'];
+    const child = spawn(process.execPath, [...flags, MAIN, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });

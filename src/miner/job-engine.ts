@@ -16,6 +16,7 @@ import { Evaluator, floatOfBits, StepExecutor, stepKey } from '../compute/plan/e
 import { type GemmBackend, plainGemm } from '../compute/plan/gemm-backend.ts';
 import type { GemmCall, Plan } from '../compute/plan/plan.ts';
 import { planStep } from '../compute/plan/planner.ts';
+import { proveKernels } from '../compute/plan/self-test.ts';
 import { operandRoot } from '../compute/pouw/commitment.ts';
 import { fasterLeafHash } from '../compute/pouw/leaf-hash.ts';
 import { type Mined, MinedGemm, type OperandRoots } from '../compute/pouw/miner-gemm.ts';
@@ -69,6 +70,7 @@ export class JobEngine {
 
   constructor({ job, graph, evalGraph, tickets, kernels = loadKernels() }: EngineParts) {
     this.#job = job;
+    proveKernels(kernels);
     this.#plan = planStep(readStepGraph(graph));
     this.#gemm = new Products(kernels, this.#plan.bytes, job.profile, tickets);
     this.#executor = new StepExecutor(kernels, this.#plan, this.#gemm);
