@@ -25,6 +25,8 @@ export class Client {
   #queue: RawData[] = [];
   #queuedBytes = 0;
   #isAnswering = false;
+  /** Requests are answered as they come for SLICE_MS, then from the queue, where others get their turn. */
+  #nextSliceAt = 0;
   #missedPings = 0;
   /** Whether an answer waits for the client to read, and for how many pings. */
   #isStuck = false;
@@ -60,22 +62,43 @@ export class Client {
 
   #hear(data: RawData): void {
     this.#missedPings = 0;
+    if (!this.#isAnswering && this.#mayAnswerNow()) {
+      const text = answer(this.#context, data.toString());
+      if (typeof text === 'string' && this.#socket.bufferedAmount < this.#limits.answerQueueBytes) {
+        if (text !== '') this.#socket.send(text);
+        return;
+      }
+      void this.#answerAll(this.#finish(text));
+      return;
+    }
     this.#queue.push(data);
     this.#queuedBytes += sizeOf(data);
     if (this.#queuedBytes > QUEUE_BYTES) this.#socket.pause();
     if (!this.#isAnswering) void this.#answerAll();
   }
 
-  async #answerAll(): Promise<void> {
+  /** Whether this client has not had a slice's worth of time just now. */
+  #mayAnswerNow(): boolean {
+    const now = performance.now();
+    if (now >= this.#nextSliceAt) this.#nextSliceAt = now + 2 * SLICE_MS;
+    return now < this.#nextSliceAt - SLICE_MS;
+  }
+
+  async #finish(text: string | Promise<string>): Promise<void> {
+    await this.#send(await text);
+    this.#connection.release();
+  }
+
+  /** Answers what is queued, after what is under way. */
+  async #answerAll(first?: Promise<void>): Promise<void> {
     this.#isAnswering = true;
+    if (first) await first;
     let sliceEnd = performance.now() + SLICE_MS;
     while (this.#queue.length > 0) {
       const requests = this.#queue;
       this.#queue = [];
       for (const data of requests) {
-        const text = answer(this.#context, data.toString());
-        await this.#send(typeof text === 'string' ? text : await text);
-        this.#connection.release();
+        await this.#finish(answer(this.#context, data.toString()));
         this.#queuedBytes -= sizeOf(data);
         if (this.#socket.readyState !== this.#socket.OPEN) return;
         if (performance.now() < sliceEnd) continue;

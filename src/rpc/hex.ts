@@ -11,12 +11,13 @@ export function toHex(bytes: Bytes): string {
 
 const HEX = /^0x[0-9a-fA-F]*$/;
 
-/** Bytes of 0x-prefixed hex of any case; undefined where it is not that. */
+/**
+ * Bytes of 0x-prefixed hex of any case; undefined where it is not that. They may share Node's pool of 8 KB, which is
+ * kept alive as long as they are: whoever keeps them for long copies them.
+ */
 export function fromHex(text: string): Bytes | undefined {
   // Node's coder takes U+0130 for '0', so it must not meet anything but hex.
   if (text.length % 2 !== 0 || !HEX.test(text)) return undefined;
-  // Of its own: a view into Node's shared pool would keep 8 KB alive for every short key that is kept.
-  const out = new Uint8Array(text.length / 2 - 1);
-  Buffer.from(out.buffer).write(text.slice(2), 'hex');
-  return out;
+  const { buffer, byteOffset, length } = Buffer.from(text.slice(2), 'hex');
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -16,7 +16,9 @@ const LAST: ReadonlySet<ExtrinsicEvent['type']> = new Set([
 
 export function authorMethods(): Method[] {
   return [
-    method('author_submitExtrinsic', [bytes], async ({ backend }, extrinsic) => toHex(await backend.submit(extrinsic))),
+    method('author_submitExtrinsic', [bytes], async ({ backend }, extrinsic) =>
+      toHex(await backend.submit(extrinsic.slice())),
+    ),
     method('author_pendingExtrinsics', [], ({ backend }) => backend.pending().map(toHex)),
     ...subscription(
       {
@@ -26,7 +28,7 @@ export function authorMethods(): Method[] {
       },
       [bytes],
       async ({ backend }, sink, extrinsic) => {
-        const watch = await backend.submitAndWatch(extrinsic, (event) => {
+        const watch = await backend.submitAndWatch(extrinsic.slice(), (event) => {
           sink.emit(statusJson(event));
           if (LAST.has(event.type)) sink.end();
         });

@@ -53,7 +53,9 @@ export function minerMethods(): Method[] {
       },
     ),
     // Claims, reveals, receipts, verdicts: bare extrinsics under a name of their own, so that operators can grant it.
-    method('miner_submitFragment', [bytes], async ({ backend }, extrinsic) => toHex(await backend.submit(extrinsic))),
+    method('miner_submitFragment', [bytes], async ({ backend }, extrinsic) =>
+      toHex(await backend.submit(extrinsic.slice())),
+    ),
     method('miner_status', [account], ({ backend, turns }, who) =>
       turns.run(() => ({
         ...workJson(backend, who),

@@ -123,7 +123,8 @@ function subscriptions(): Method[] {
     ...subscription(
       { subscribe: 'state_subscribeStorage', notify: 'state_storage', unsubscribe: 'state_unsubscribeStorage' },
       [keys],
-      async (context, sink, wanted) => {
+      async (context, sink, given) => {
+        const wanted = given.map((key) => key.slice());
         let last: (Bytes | undefined)[] | undefined;
         const tell = (): void => {
           const block = context.backend.store.best;
