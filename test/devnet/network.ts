@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { stateRoot } from '../../src/compute/canonical/state-root.ts';
@@ -16,6 +16,7 @@ import { initialWeights } from '../../src/compute/models/initial-weights.ts';
 import { minedNodes } from '../../src/compute/plan/planner.ts';
 import { BlobClient } from '../../src/miner/blob-client.ts';
 import { RpcClient } from '../../src/miner/rpc-client.ts';
+import { ENGINE_FLAGS } from '../../src/node/children.ts';
 import { peerIdOf } from '../../src/p2p/host.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -226,7 +227,10 @@ export class TestNetwork {
   #spawn(name: string, dir: string, args: readonly string[]): Process {
     const log = join(this.dir, `${name}.log`);
     const start = (): ChildProcess => {
-      const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+      const flags = name.startsWith('miner') ? ENGINE_FLAGS : ['--no-warnings'];
+      const child = spawn(process.execPath, [...flags, MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+      // As the devnet runs them: miners give way to nodes and checkers.
+      if (name.startsWith('miner') && child.pid !== undefined) setPriority(child.pid, 10);
       const file = createWriteStream(log, { flags: 'a' });
       child.stdout?.pipe(file, { end: false });
       child.stderr?.pipe(file, { end: false });

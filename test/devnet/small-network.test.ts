@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { equal, fromHex, toHex } from '../../src/base/bytes.ts';
 import { devIdentity } from '../../src/cli/commands/miner.ts';
 import { referenceKernels } from '../../src/compute/canonical/reference.ts';
@@ -27,7 +27,13 @@ before(async () => {
   network.addMiner('bob', 1);
 });
 
+let failed = false;
+afterEach((context) => {
+  failed ||= 'error' in context && context.error !== undefined && context.error !== null;
+});
+
 after(async () => {
+  if (failed) console.error(network.logs());
   await network.stop();
 });
 
@@ -79,7 +85,7 @@ test('a round is merged by the agreement of checkers, and the held-out loss fall
     }
     return rounds;
   };
-  await until(async () => (await finals()).length >= 2, 180_000, 'two final rounds');
+  await until(async () => (await finals()).length >= 2, 300_000, 'two final rounds');
   const [first, second] = await finals();
   assert.ok(first && second);
   assert.ok(first.accepted >= 1);
@@ -139,7 +145,7 @@ test('without miners no block appears, and blocks come back with them', async ()
 test('a miner that is in no genesis list and owns nothing registers by work, trains and is paid', async () => {
   network.addMiner('dave', 2);
   const dave = toHex(devIdentity('dave').account);
-  await until(async () => (await network.rpc().call('compute_author', [dave])) !== null, 90_000, 'Dave is an author');
+  await until(async () => (await network.rpc().call('compute_author', [dave])) !== null, 150_000, 'Dave is an author');
   await until(
     async () => BigInt((await network.rpc().call<{ paidCompute: string }>('rewards_explain', [dave])).paidCompute) > 0n,
     240_000,
