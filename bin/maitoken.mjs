@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// From a checkout the sources run as they are; an installed package runs its compiled form.
+// From a checkout the sources run as they are; an installed package, which has none, runs its compiled form.
 import { existsSync } from 'node:fs';
 
-const compiled = new URL('../dist/cli/main.js', import.meta.url);
-const { run } = await import(existsSync(compiled) ? compiled.href : new URL('../src/cli/main.ts', import.meta.url).href);
+const sources = new URL('../src/cli/main.ts', import.meta.url);
+const { run } = await import(existsSync(sources) ? sources.href : new URL('../dist/cli/main.js', import.meta.url).href);
 run();

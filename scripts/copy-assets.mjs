@@ -1,4 +1,6 @@
-// Copies what tsc does not: the kernels beside their loader.
+// Copies what tsc does not: the kernels and their digest, beside their loader.
 import { cpSync } from 'node:fs';
 
-cpSync('src/compute/kernels/kernels.wasm', 'dist/compute/kernels/kernels.wasm');
+for (const name of ['kernels.wasm', 'kernels.sha256']) {
+  cpSync(`src/compute/kernels/${name}`, `dist/compute/kernels/${name}`);
+}

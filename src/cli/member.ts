@@ -3,10 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
 import { createServer } from 'node:net';
 import { setPriority } from 'node:os';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ENGINE_FLAGS } from '../node/children.ts';
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+/** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
+const MAIN = fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
 const STOP_MS = 15_000;
 const RESTART_MS = 1_000;
 /** A process that ends at once this often has a fault that another start does not mend. */

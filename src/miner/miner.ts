@@ -5,6 +5,7 @@
  * or of the node but the segment under way; what the chain asks for (claim, reveal, open_wins) is sent again with every
  * head until the chain has it.
  */
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
 import type { Keypair } from '../crypto/keypair.ts';
@@ -16,6 +17,9 @@ import { TemplateBoard } from './template.ts';
 import type { FromTrainer, ToTrainer } from './trainer-messages.ts';
 import type { BestJson, FragmentJson, JobJson, TemplateJson, WinJson, WorkJson } from './wire.ts';
 import { jobsCall } from './work-call.ts';
+
+/** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
+const WORKER = new URL(`./trainer-worker${extname(import.meta.url)}`, import.meta.url);
 
 export type MinerState = 'CONNECTING' | 'SYNCING' | 'UNREGISTERED' | 'WAITING_JOB' | 'WORKING';
 
@@ -317,7 +321,7 @@ export class Miner {
   }
 
   #startWorker(trainer: Trainer): Worker {
-    const worker = new Worker(new URL('./trainer-worker.ts', import.meta.url), {
+    const worker = new Worker(WORKER, {
       workerData: { board: trainer.board.memory, dir: this.#options.store.dir },
     });
     worker.on('message', (message: FromTrainer) => this.#fromTrainer(trainer, message));

@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NodeConfig } from './config.ts';
 
@@ -16,7 +16,8 @@ import type { NodeConfig } from './config.ts';
  */
 export const ENGINE_FLAGS: readonly string[] = ['--no-warnings', '--experimental-wasm-revectorize'];
 
-const MAIN = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+/** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
+const MAIN = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
 const RETRY_MS = [1_000, 2_000, 5_000, 15_000];
 const STOP_MS = 5_000;
 const CHECKER_NICE = 5;

@@ -140,7 +140,8 @@ function checkerOf(parent: number): number {
 }
 
 async function seeAccepted(fragment: string): Promise<void> {
-  const status = async () => (await network.rpc(1).call<{ status: string } | null>('compute_fragment', [fragment]))?.status;
+  const status = async () =>
+    (await network.rpc(1).call<{ status: string } | null>('compute_fragment', [fragment]))?.status;
   // A fragment of a round long past is forgotten: then it was judged before.
   await until(async () => ['Accepted', undefined].includes(await status()), 120_000, `${fragment} is accepted`);
 }
