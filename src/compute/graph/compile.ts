@@ -138,7 +138,7 @@ function declareForward(b: GraphBuilder, forward: ForwardModel): Map<string, str
   const split = { axis: int(0), split: ints(sizes) };
   const flat = sizes.length === 1 ? [theta] : b.emitAll('Split', [theta], split, forward.parameters.map(flatName));
   forward.parameters.forEach(({ name, dims }, i) => {
-    map.set(name, b.reshape(flat[i] as string, dims, name));
+    map.set(name, b.pin(b.reshape(flat[i] as string, dims, name)));
   });
   return map;
 }

@@ -44,7 +44,7 @@ export function gemmSize(graph: Pick<Graph, 'tensors'>, node: Node): GemmSize {
 }
 
 /** Multiply-accumulates of one node. */
-export function macsOf(graph: Graph, node: Node): number {
+function macsOf(graph: Graph, node: Node): number {
   const dims = (name: string | undefined): readonly number[] => tensorOf(graph, name as string).dims;
   if (isMined(node)) {
     const { m, n, k } = gemmSize(graph, node);
@@ -58,7 +58,7 @@ export function macsOf(graph: Graph, node: Node): number {
 }
 
 /** The cost of a graph. */
-export function costOf(graph: Graph): Cost {
+function costOf(graph: Graph): Cost {
   let macs = 0;
   for (const node of graph.nodes) macs += macsOf(graph, node);
   let count = 0;

@@ -58,7 +58,7 @@ export function ensure(condition: unknown, code: GraphErrorCode, detail: string,
 
 /** The refusal of an operator that a stranger named. */
 export function refuseOperator(domain: string, name: string, at: string): GraphError {
-  const excluded = EXCLUDED[name];
+  const excluded = Object.hasOwn(EXCLUDED, name) ? EXCLUDED[name] : undefined;
   if (domain === '' && excluded !== undefined) return new GraphError('NotInVersion1', `${name}: ${excluded}`, at);
   if (domain !== '') return new GraphError('ForeignDomain', `${domain}::${name}`, at);
   return new GraphError('UnknownOperator', name, at);

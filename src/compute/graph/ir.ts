@@ -82,6 +82,7 @@ export class GraphBuilder {
   readonly #producers = new Map<string, Node>();
   readonly #shared = new Map<string, Node>();
   readonly #taken = new Set<string>();
+  readonly #pinned = new Set<string>();
   #foldBudget = FOLD_BUDGET;
 
   constructor(name: string) {
@@ -107,6 +108,12 @@ export class GraphBuilder {
   /** Keeps a name from being given to anything but its later `input` or `parameter`. */
   reserve(name: string): void {
     this.#taken.add(name);
+  }
+
+  /** Keeps later reshapes of a value from passing it by: what has a gradient of its own must stay on the way. */
+  pin(name: string): string {
+    this.#pinned.add(name);
+    return name;
   }
 
   /** Declares a graph input under exactly this name; the caller guarantees that it is free. */
@@ -199,6 +206,7 @@ export class GraphBuilder {
   reshape(name: string, dims: readonly number[], wanted?: string): string {
     let source = name;
     for (let from = this.producer(source); from?.op === 'Reshape'; from = this.producer(source)) {
+      if (this.#pinned.has(source)) break;
       source = from.inputs[0] as string;
     }
     const now = this.dims(source);

@@ -192,7 +192,7 @@ export function inferOutputs(
 }
 
 /** The dimensions of two operands under ONNX (numpy) broadcasting. Throws GraphError. */
-export function broadcast(a: readonly number[], b: readonly number[], at: string): number[] {
+function broadcast(a: readonly number[], b: readonly number[], at: string): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
     const p = a[i - rank + a.length] ?? 1;

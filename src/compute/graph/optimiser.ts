@@ -78,7 +78,7 @@ function groupsOf(optimiser: Optimiser, parameters: readonly Parameter[]): Group
 }
 
 /** How many of theta, m, v an optimiser keeps. */
-export function statePartsOf(optimiser: Optimiser): 1 | 2 | 3 {
+function statePartsOf(optimiser: Optimiser): 1 | 2 | 3 {
   if (optimiser.kind === 'adamw') return 3;
   return optimiser.momentum === 0 ? 1 : 2;
 }

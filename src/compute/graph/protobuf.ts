@@ -8,10 +8,10 @@
 import { type Bytes, fromUtf8, utf8 } from '../../base/bytes.ts';
 import { GraphError } from './graph-error.ts';
 
-export const VARINT = 0;
-export const FIXED64 = 1;
+const VARINT = 0;
+const FIXED64 = 1;
 export const DELIMITED = 2;
-export const FIXED32 = 5;
+const FIXED32 = 5;
 
 /** Reads the fields of one message, in the order in which they stand. */
 export class ProtoReader {
