@@ -25,8 +25,8 @@ export class Client {
   #queue: RawData[] = [];
   #queuedBytes = 0;
   #isAnswering = false;
-  /** Requests are answered as they come for SLICE_MS, then from the queue, where others get their turn. */
-  #nextSliceAt = 0;
+  /** Until when requests are answered as they come; afterwards from the queue, where others get their turn. */
+  #sliceEnd = 0;
   #missedPings = 0;
   /** Whether an answer waits for the client to read, and for how many pings. */
   #isStuck = false;
@@ -77,11 +77,16 @@ export class Client {
     if (!this.#isAnswering) void this.#answerAll();
   }
 
-  /** Whether this client has not had a slice's worth of time just now. */
+  /** Whether this client has had less than a slice's time since the event loop last went round. */
   #mayAnswerNow(): boolean {
     const now = performance.now();
-    if (now >= this.#nextSliceAt) this.#nextSliceAt = now + 2 * SLICE_MS;
-    return now < this.#nextSliceAt - SLICE_MS;
+    if (this.#sliceEnd === 0) {
+      this.#sliceEnd = now + SLICE_MS;
+      setImmediate(() => {
+        this.#sliceEnd = 0;
+      });
+    }
+    return now < this.#sliceEnd;
   }
 
   async #finish(text: string | Promise<string>): Promise<void> {

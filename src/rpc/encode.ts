@@ -1,4 +1,4 @@
-/** # Encode: answers and events as JSON; bigint becomes a decimal string, since JSON numbers end at 2^53 for clients. */
+/** # Encode: answers and events as JSON; bigint becomes a decimal string, since numbers of clients end at 2^53. */
 
 /** The JSON of a value. */
 export function encodeJson(value: unknown): string {

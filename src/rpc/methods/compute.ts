@@ -144,7 +144,7 @@ function blockJson({ store, meta: metaOf }: Backend, view: StateView, block: Blo
   };
 }
 
-export function jobJson({ id, job, round, cu }: { id: Bytes; job: JobSpec; round: Round; cu: bigint }) {
+function jobJson({ id, job, round, cu }: { id: Bytes; job: JobSpec; round: Round; cu: bigint }) {
   return { id: toHex(id), ...(hexed(job) as Record<string, unknown>), fragmentCu: Number(cu), round: roundJson(round) };
 }
 
