@@ -7,11 +7,6 @@ export function mulDivFloor(a: bigint, b: bigint, c: bigint): bigint {
   return (a * b) / c;
 }
 
-/** ceil(a*b/c) for non-negative a, b and positive c. */
-export function mulDivCeil(a: bigint, b: bigint, c: bigint): bigint {
-  return (a * b + c - 1n) / c;
-}
-
 /** floor(a/b) toward minus infinity, b > 0. */
 export function floorDiv(a: bigint, b: bigint): bigint {
   const q = a / b;

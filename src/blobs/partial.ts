@@ -10,7 +10,7 @@ import { CodecError, hash, type Of, struct, u64, vec } from '../codec/index.ts';
 import { type BlobStat, CHUNK_BYTES, chunkCount, fits, MAX_CHUNKS, runFits, runLength } from './tree.ts';
 
 /** A description, as stored and as sent to peers. */
-export const StatCodec = struct({ length: u64, chunkRoots: vec(hash, MAX_CHUNKS) });
+const StatCodec = struct({ length: u64, chunkRoots: vec(hash, MAX_CHUNKS) });
 
 /** The bytes of a description. */
 export function encodeStat(stat: BlobStat): Bytes {

@@ -18,7 +18,7 @@ export const CHUNK_BYTES = LEAF_BYTES * CHUNK_LEAVES;
 /** 1 GiB: 4,096 chunk roots are 128 KiB, which one answer holds. */
 export const MAX_BLOB_BYTES = 2 ** 30;
 export const MAX_CHUNKS = MAX_BLOB_BYTES / CHUNK_BYTES;
-export const ID_BYTES = 32;
+const ID_BYTES = 32;
 
 /** What a blob is cut into. */
 export interface BlobStat {
@@ -43,7 +43,7 @@ export function keyOf(id: Bytes): string {
 }
 
 /** The root over the leaves of 1 to 262,144 bytes. */
-export function chunkRoot(bytes: Bytes): Bytes {
+function chunkRoot(bytes: Bytes): Bytes {
   const leaves: Bytes[] = [];
   for (let at = 0; at < bytes.length; at += LEAF_BYTES) {
     const leaf = bytes.subarray(at, at + LEAF_BYTES);

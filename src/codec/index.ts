@@ -1,5 +1,5 @@
 /** # SCALE, read strictly: the one door to the codecs. */
-export { CODEC_FAULTS, type Codec, CodecError, type CodecFault, codec, type Of, Reader, Writer } from './codec.ts';
+export { type Codec, CodecError, type CodecFault, codec, type Of, Reader, Writer } from './codec.ts';
 export {
   array,
   hash,
@@ -8,13 +8,10 @@ export {
   named,
   opaque,
   option,
-  type Result,
   reshaped,
   result,
   struct,
   tuple,
-  type VariantNaming,
-  type VariantOf,
   variant,
   vec,
 } from './compounds.ts';
@@ -43,9 +40,7 @@ export {
   type CompositeShape,
   composite,
   type FieldShape,
-  fieldsOf,
   leastBytes,
-  type Naming,
   type ParamShape,
   type PrimitiveName,
   type Shape,

@@ -59,9 +59,6 @@ export const BLOCK_FAULTS = {
 
 export type BlockFault = keyof typeof BLOCK_FAULTS;
 
-/** What a peer's score loses for a block with a fault; the network drops it at -100. */
-export const FAULT_SCORES: Readonly<Record<Blame, number>> = { block: -60, sender: -40, nobody: 0 };
-
 export interface BlockError {
   readonly code: BlockFault;
   /** What was found, where the code does not say it all. */

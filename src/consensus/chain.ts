@@ -34,7 +34,7 @@ import { ForkTree, MAX_CHILDREN, type TreeBlock } from './tree.ts';
 import { WaitingRoom } from './waiting.ts';
 
 /** Blocks given and not yet looked at: what sync hands over at once, four times. */
-export const MAX_QUEUE = 256;
+const MAX_QUEUE = 256;
 const MAX_BAD = 1_024;
 /** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
 const ORPHAN_WORK_SHIFT = 6n;

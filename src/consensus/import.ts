@@ -82,7 +82,7 @@ function decodeHeader(bytes: Bytes): Checked<{ readonly decoded: Header; readonl
 }
 
 /** The parent of a header among our blocks, if it has a place there. */
-export function checkPlace(store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
+function checkPlace(store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
   if (store.number(hash) !== undefined) return failed('AlreadyKnown');
   const number = store.number(header.parentHash);
   if (header.number <= store.settled.number) return failed('BelowFinalized');

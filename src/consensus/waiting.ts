@@ -11,7 +11,7 @@ import type { DecodedBlock, Origin } from './import.ts';
 export const MAX_WAITING = 256;
 export const MAX_PER_SENDER = 64;
 /** 256 blocks of 64 KiB; full blocks are fewer. */
-export const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** An orphan whose parent does not come is forgotten; its sender has it still. */
 const ORPHAN_MS = 60_000;
 

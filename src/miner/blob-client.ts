@@ -6,7 +6,7 @@
 import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
 import { stateRoot } from '../compute/canonical/state-root.ts';
 
-export const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 /** Chunks in flight at once: enough to hide a loopback round trip, few enough to stay within 1 MiB. */
 const PARALLEL = 4;
 

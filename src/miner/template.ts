@@ -19,7 +19,7 @@ const HEADER = ID + ID_BYTES;
 /** A header without its author's item: a few hundred bytes unless a set change is announced. */
 const HEADER_BYTES = 65_536;
 
-export const TEMPLATE_BYTES = HEADER + HEADER_BYTES;
+const TEMPLATE_BYTES = HEADER + HEADER_BYTES;
 
 export interface Template {
   readonly id: string;

@@ -103,9 +103,6 @@ export const ChainSpecSchema = z.strictObject({
 });
 
 export type ChainSpec = z.output<typeof ChainSpecSchema>;
-/** The file's own form: amounts still strings. */
-export type ChainSpecFile = z.input<typeof ChainSpecSchema>;
-export type RuntimeGenesisConfig = z.output<typeof RuntimeGenesis>;
 export type PublicJobConfig = z.output<typeof PublicJob>;
 
 /** What a wrong spec is refused with: the first faulty field by path. */

@@ -25,7 +25,7 @@ const STATUS_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 8_000;
 
 /** How this node stands. */
-export function statusOf(store: ChainStore, chain: Chain): Status {
+function statusOf(store: ChainStore, chain: Chain): Status {
   const { number, hash, totalDifficulty } = chain.best();
   const finalized = chain.finalized();
   return {

@@ -26,7 +26,7 @@ import { Parked } from './parked.ts';
 import { type Notice, type WatchEvent, Watches } from './watch.ts';
 
 /** Entries that are validated again after a new head: 128 x 0.2 ms is 1 % of a block time of 3 s. */
-export const REVALIDATED_PER_HEAD = 128;
+const REVALIDATED_PER_HEAD = 128;
 /** Extrinsics of one gossip message. */
 const GOSSIP_BATCH = 256;
 

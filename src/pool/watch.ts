@@ -6,7 +6,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 
-export const MAX_WATCHES = 4_096;
+const MAX_WATCHES = 4_096;
 /** Blocks on top of the one it is in, without finality: then the watcher is told to stop waiting (Substrate's 512). */
 export const FINALITY_TIMEOUT_BLOCKS = 512;
 

@@ -21,8 +21,6 @@ import {
 
 /** The engine id of compute-pow: authorship, seals and openings. */
 export const POW_ENGINE = 'pow_';
-/** The engine id of GRANDPA: authority changes and justifications. */
-export const GRANDPA_ENGINE = 'FRNK';
 
 export interface Engined {
   /** Four characters, one per byte (Latin-1). */

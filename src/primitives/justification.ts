@@ -63,7 +63,7 @@ export function voteMessage(stage: GrandpaStage, target: Target, round: bigint, 
 }
 
 /** (ed25519 key, weight), in the order of the set. */
-export const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
+const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
 export type AuthorityList = Of<typeof AuthorityList>;
 
 const change = { next: AuthorityList, delay: u32 };

@@ -55,7 +55,7 @@ export interface Opening {
 }
 
 /** Positions of k per slab, by profile. */
-export const POW_SLABS: readonly number[] = [256, 1_024, 2_048];
+const POW_SLABS: readonly number[] = [256, 1_024, 2_048];
 const TILE = 16;
 // A path of 32 would need 2^32 leaves; the largest operand has far fewer.
 const MAX_PATH = 32;

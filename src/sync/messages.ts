@@ -34,16 +34,16 @@ export const MAX_BLOCKS = 64;
 /** Bytes of one response: 64 blocks of a busy chain are cut here, and the asker goes on from where it ended. */
 export const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 /** A header with a PreRuntime, a seal and room for pallet digests; the digest of Substrate has no bound of its own. */
-export const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_HEADER_BYTES = 16 * 1024;
 /** Profile 2: two panels of 32 KiB and two paths of at most 32 hashes. */
-export const MAX_OPENING_BYTES = 72 * 1024;
+const MAX_OPENING_BYTES = 72 * 1024;
 /** One extrinsic. */
-export const MAX_EXTRINSIC_BYTES = 2 * 1024 * 1024;
+const MAX_EXTRINSIC_BYTES = 2 * 1024 * 1024;
 /** Extrinsics of one block: 5 MiB of the shortest signed ones (about 105 bytes) are 49,932. */
-export const MAX_EXTRINSICS = 65_536;
+const MAX_EXTRINSICS = 65_536;
 /** Extrinsics of one gossip batch. */
-export const MAX_BATCH = 256;
-export const SHORT_ID_BYTES = 6;
+const MAX_BATCH = 256;
+const SHORT_ID_BYTES = 6;
 
 const headerBytes = boundedBytes(MAX_HEADER_BYTES);
 const openingBytes = boundedBytes(MAX_OPENING_BYTES);

@@ -7,7 +7,7 @@
 import type { Millis, PeerId, Status } from './messages.ts';
 
 /** The network layer holds fewer connections; this is its bound stated again where memory is used. */
-export const MAX_PEERS = 256;
+const MAX_PEERS = 256;
 /** A status is asked for again after this: announcements say what is new, this says what was missed. */
 export const STATUS_EVERY_MS = 10_000;
 const STATUS_TIMEOUT_MS = 5_000;

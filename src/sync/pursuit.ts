@@ -18,7 +18,7 @@ export const MAX_AHEAD = 1_024;
 /** Blocks whose bodies are asked for ahead of the import. */
 export const BODY_WINDOW = 256;
 /** Bodies and openings held; beyond this only what the import waits for is asked. */
-export const BUFFER_BYTES = 32 * 1024 * 1024;
+const BUFFER_BYTES = 32 * 1024 * 1024;
 /** Blocks given to the import and not yet answered. */
 export const MAX_IMPORTING = 64;
 /** Bodies of one request: four requests share a window of 64, so that four peers can answer at once. */

@@ -46,7 +46,7 @@ import { StateTree } from '../../src/state/tree.ts';
 export const T = 3_000;
 export const START = 1_700_000_000_000;
 /** The first block always wins; from the second on 2^20 is the least there is: one ticket in 16. */
-export const INITIAL = 65_536n;
+const INITIAL = 65_536n;
 const STEPS = 1_000_000;
 
 const Declared = pallet('Lottery', {
@@ -150,7 +150,7 @@ const NODES = [
   { m: 16, n: 48, k: 256, fits: false },
 ];
 
-export const seals: SealRules = {
+const seals: SealRules = {
   author(_view, account) {
     const miner = MINERS.find((one) => equal(one.account, account));
     return miner === undefined ? undefined : { computeKey: miner.key.publicKey, boostPpm: 1_000_000 };
@@ -186,7 +186,7 @@ export interface MineOptions {
 }
 
 /** Trains, as it were, until a ticket wins: each step is a new product. */
-export function mine(
+function mine(
   miner: Miner,
   header: Header,
   difficulty: bigint,

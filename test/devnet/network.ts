@@ -23,7 +23,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const MAIN = join(ROOT, 'src', 'cli', 'main.ts');
 
 /** A quarter of the dev model's step: one layer over 16 records of 17 bytes; every linear still fits a slab. */
-export const SMALL = { V: 256, T: 16, C: 256, L: 1, heads: 4, ffn: 1024, B: 16 } as const;
+const SMALL = { V: 256, T: 16, C: 256, L: 1, heads: 4, ffn: 1024, B: 16 } as const;
 const STEPS = 30;
 const SEGMENT_STEPS = 5;
 
@@ -106,7 +106,7 @@ export function smallAssets(overrides: SpecOverrides = {}): Assets {
 }
 
 /** A port that was free a moment ago. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

@@ -62,7 +62,7 @@ export async function hostile(t: TestContext, n: number, address: string): Promi
 }
 
 /** Everything that the stream brings, or the error that ends it. */
-export function collected(stream: Stream): Promise<Bytes | Error> {
+function collected(stream: Stream): Promise<Bytes | Error> {
   return new Promise((resolve) => {
     const parts: Bytes[] = [];
     stream.addEventListener('message', ({ data }) => {

@@ -475,7 +475,7 @@ export class ComputeChain {
 }
 
 /** Operand roots of a fragment whose training is made up. */
-export function operands(fragment: Bytes, step: number, node: number): readonly [Bytes, Bytes] {
+function operands(fragment: Bytes, step: number, node: number): readonly [Bytes, Bytes] {
   return [name('A', fragment, step, node), name('B', fragment, step, node)];
 }
 

@@ -29,7 +29,7 @@ export const carol = keypairFromSuri('//Charlie', 'ed25519');
 export const dave = keypairFromSuri('//Dave', 'ecdsa');
 
 /** No work is judged in these tests. */
-export const NO_REFEREE: Referee = {
+const NO_REFEREE: Referee = {
   transcript: () => new Uint8Array(32),
   opensState: () => false,
   opensOperands: () => false,

@@ -27,7 +27,7 @@ function headerOf(parent: Bytes, number: number, stateRoot: Bytes, salt: number)
 }
 
 /** Keys of an imaginary pallet: a few hot ones, and accounts under a common prefix. */
-export function keyNamed(index: number): Bytes {
+function keyNamed(index: number): Bytes {
   return index < 4 ? filled(32, index) : concat(filled(32, 200), blake2_256(filled(4, index)).subarray(0, 16));
 }
 

@@ -47,7 +47,7 @@ function change(before: Float32Array, after: Float32Array, i: number): number {
 }
 
 /** Bytes of the blob of a delta of n weights. */
-export function deltaBytes(n: number): number {
+function deltaBytes(n: number): number {
   return 4 * Math.ceil(n / BLOCK) + n;
 }
 

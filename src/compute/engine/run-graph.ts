@@ -110,10 +110,7 @@ async function runNative(compiled: CompiledGraph, run: GraphRun): Promise<Readon
 }
 
 /** Every input of the file: what a plan derives by itself, ONNX Runtime is told. */
-export function nativeInputs(
-  compiled: CompiledGraph,
-  { inputs, scalars }: GraphRun,
-): Readonly<Record<string, RuntimeTensor>> {
+function nativeInputs(compiled: CompiledGraph, { inputs, scalars }: GraphRun): Readonly<Record<string, RuntimeTensor>> {
   const { graph } = compiled;
   const rates = stepRates(graph, scalars);
   const drawn = uniforms(graph, scalars);

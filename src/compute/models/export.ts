@@ -11,7 +11,7 @@ import { elements, type OnnxModel } from '../graph/onnx.ts';
 import { type NamedTensor, writeSafetensors } from './safetensors.ts';
 
 /** The tensors of theta by name. Views of `theta`. */
-export function tensorsOf(parameters: readonly Parameter[], theta: Bytes): NamedTensor[] {
+function tensorsOf(parameters: readonly Parameter[], theta: Bytes): NamedTensor[] {
   let at = 0;
   const tensors = parameters.map(({ name, dims }) => {
     const data = theta.subarray(at, at + 4 * elements(dims));

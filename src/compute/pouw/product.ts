@@ -16,7 +16,7 @@ export interface OperandNoise {
 }
 
 /** The noise of a whole operand. */
-export function operandNoise(operand: Operand, seed: Uint8Array, side: Side, rank: number): OperandNoise {
+function operandNoise(operand: Operand, seed: Uint8Array, side: Side, rank: number): OperandNoise {
   const lines = new Int8Array(operand.lines * rank);
   for (let block = 0; block < operand.lines / TILE; block++) {
     lines.set(noiseLines(seed, side, block, rank), block * TILE * rank);
@@ -25,7 +25,7 @@ export function operandNoise(operand: Operand, seed: Uint8Array, side: Side, ran
 }
 
 /** A + E, or B + F. */
-export function noisedOperand(operand: Operand, noise: OperandNoise): Operand {
+function noisedOperand(operand: Operand, noise: OperandNoise): Operand {
   const data = new Int8Array(operand.data.length);
   for (let i = 0; i < operand.lines; i++) {
     const line = noise.lines.subarray(i * noise.rank, (i + 1) * noise.rank);

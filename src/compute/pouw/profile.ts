@@ -8,7 +8,7 @@
 /** Rows and columns of a tile: the least piece of a product that is a ticket. */
 export const TILE = 16;
 /** The longest inner dimension of a mined node: every partial sum stays below 2^27 (docs/spec/compute-pow.md, 2). */
-export const MAX_INNER = 4096;
+const MAX_INNER = 4096;
 /** Operands are 7-bit integers, so that noised ones (plus or minus 62) still fit a signed byte. */
 export const OPERAND_MIN = -64;
 export const OPERAND_MAX = 63;

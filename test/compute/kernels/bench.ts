@@ -2,7 +2,7 @@
 import { type Kernels, RESERVED_BYTES } from '../../../src/compute/canonical/kernels.ts';
 
 /** Any NaN equals any NaN: this is the word that stands for all of them. */
-export const NAN_WORD = 0x7fc00000;
+const NAN_WORD = 0x7fc00000;
 
 /** The word with any NaN made NAN_WORD. */
 export function canonical(word: number): number {

@@ -46,7 +46,7 @@ interface Linear {
 /** A named parameter tensor. */
 export type Param = readonly [name: string, size: number];
 
-export function paramsOf(model: Model): Param[] {
+function paramsOf(model: Model): Param[] {
   const { vocabulary: V, width: C, tokens: T, ffn: F } = model;
   const layer = (l: number): Param[] => [
     [`l${l}.ln1g`, C],

@@ -47,7 +47,7 @@ function halves(n: number, index: number): number[] {
 }
 
 /** Initial parameters: (h - 32768) * 2^-20, and ones for the gains. */
-export function publishedTheta(compiled: Compiled): Uint8Array {
+function publishedTheta(compiled: Compiled): Uint8Array {
   const values = compiled.step.parameters.flatMap(({ name, dims }, i) => {
     const n = elements(dims);
     if (/ln(1|2|f)g$/.test(name)) return new Array<number>(n).fill(1);
@@ -57,7 +57,7 @@ export function publishedTheta(compiled: Compiled): Uint8Array {
 }
 
 /** The batch of step s: its tokens and labels as records. */
-export function publishedBatch({ model: { B, T } }: Published, step: number): Uint8Array {
+function publishedBatch({ model: { B, T } }: Published, step: number): Uint8Array {
   const tokens = halves(B * T, 1000 + 2 * step);
   const labels = halves(B * T, 1001 + 2 * step);
   const records = Array.from({ length: B }, (_, r) => [
@@ -68,7 +68,7 @@ export function publishedBatch({ model: { B, T } }: Published, step: number): Ui
 }
 
 /** A step seed whose first eight bytes are the vectors' key. */
-export function publishedSeed(step: number): Uint8Array {
+function publishedSeed(step: number): Uint8Array {
   const seed = new Uint8Array(32);
   new DataView(seed.buffer).setUint32(0, 0x5eed0000 + step, true);
   new DataView(seed.buffer).setUint32(4, 7, true);

@@ -73,7 +73,7 @@ if (vectors === undefined) console.error('notice: ../shared/vectors/compute-pow.
 export const needsVectors = { skip: vectors === undefined ? 'the shared vectors are absent' : false };
 
 /** xorshift32 (13, 17, 5), advance then draw. */
-export function xorshift(seed: number): () => number {
+function xorshift(seed: number): () => number {
   let x = seed | 0;
   return () => {
     x ^= x << 13;
