@@ -157,7 +157,8 @@ export class Miner {
     for (const fragment of work.fragments) {
       const ended = fragment.status === 'Accepted' || fragment.status === 'Rejected' || fragment.status === 'Expired';
       if (!ended) continue;
-      this.#options.store.remove(fragment.id);
+      // Wins may still be opened after the last verdict; their paths are on disk.
+      if (!work.openWins.some((open) => open.fragment === fragment.id)) this.#options.store.remove(fragment.id);
       if (!this.#told.has(fragment.id)) this.#options.onEvent({ type: 'verdict', fragment });
       this.#told.add(fragment.id);
     }

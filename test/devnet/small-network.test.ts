@@ -3,7 +3,6 @@
  * seconds. One network serves all tests of this file, in order: each is a sentence about what just happened to it.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { equal, fromHex, toHex } from '../../src/base/bytes.ts';
 import { devIdentity } from '../../src/cli/commands/miner.ts';
@@ -12,7 +11,7 @@ import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { JobEngine } from '../../src/miner/job-engine.ts';
 import type { FragmentJson, JobJson } from '../../src/miner/wire.ts';
 import { seedOf } from '../../src/miner/wire.ts';
-import { end, smallAssets, TestNetwork, until } from './network.ts';
+import { smallAssets, TestNetwork, until } from './network.ts';
 
 let network: TestNetwork;
 
@@ -140,50 +139,4 @@ test('without miners no block appears, and blocks come back with them', async ()
   assert.equal(await network.height(), stopped);
   for (const { child } of network.miners) child.kill('SIGCONT');
   await until(async () => (await network.height()) > stopped, 60_000, 'blocks after the pause');
-});
-
-test('a miner that is in no genesis list and owns nothing registers by work, trains and is paid', async () => {
-  network.addMiner('dave', 2);
-  const dave = toHex(devIdentity('dave').account);
-  await until(async () => (await network.rpc().call('compute_author', [dave])) !== null, 150_000, 'Dave is an author');
-  await until(
-    async () => BigInt((await network.rpc().call<{ paidCompute: string }>('rewards_explain', [dave])).paidCompute) > 0n,
-    240_000,
-    'Dave is paid for training',
-  );
-  assert.equal((await audit()).exact, true);
-});
-
-test('a node, a miner and a checker that are killed come back within 20 s, and nothing final is lost', async () => {
-  const before = await network.rpc().call<string>('chain_getFinalizedHead');
-  const number = Number.parseInt(
-    (await network.rpc().call<{ number: string }>('chain_getHeader', [before])).number,
-    16,
-  );
-  for (const victim of [network.nodes[2], network.nodes[0], network.miners[0]]) {
-    assert.ok(victim);
-    await end(victim.child, 'SIGKILL');
-    assert.equal(victim.child.signalCode, 'SIGKILL');
-    victim.restart();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-  }
-  await until(
-    async () => (await network.height(0)) > number && (await network.height(2)) > number,
-    20_000,
-    'both follow',
-  );
-  for (const node of [0, 2]) {
-    assert.equal(await network.rpc(node).call<string>('chain_getBlockHash', [number]), before);
-  }
-  const height = await network.height(1);
-  await until(async () => (await network.height(0)) > height + 2, 60_000, 'the chain goes on');
-  assert.equal((await audit()).exact, true);
-});
-
-test('a node that was told to stop ends with code 0 and has warned about nothing', async () => {
-  const bob = network.nodes[1];
-  assert.ok(bob);
-  await end(bob.child);
-  assert.equal(bob.child.exitCode, 0);
-  assert.doesNotMatch(readFileSync(bob.log, 'utf8'), /fatal:|invariant/);
 });
