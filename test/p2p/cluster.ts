@@ -17,7 +17,7 @@ export async function started(t: TestContext, n: number, options: Partial<Networ
 }
 
 /** Waits until `condition` holds; fails after `timeoutMs`. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<number> {
+export async function until(what: string, condition: () => boolean, timeoutMs = 40_000): Promise<number> {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
