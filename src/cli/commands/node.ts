@@ -125,6 +125,11 @@ function configOf(options: Options): NodeConfig {
       '--validator with --rpc-external: say --unsafe-rpc-external or --rpc-methods unsafe, or keep RPC local',
     );
   }
+  if (options['rpc-external'] && !options['unsafe-rpc-external'] && methods === 'unsafe') {
+    throw new UsageError(
+      '--rpc-external with --rpc-methods unsafe: say --unsafe-rpc-external if the world may call them',
+    );
+  }
   const cors = options.dev ? 'all' : (options['rpc-cors'] ?? '');
   const starts = validator && isTest && identity !== undefined;
   return {
@@ -140,7 +145,7 @@ function configOf(options: Options): NodeConfig {
     rpc: {
       port: integer('rpc-port', options['rpc-port'], 9944, 0, 65_535),
       host: external ? '0.0.0.0' : '127.0.0.1',
-      unsafe: methods === 'unsafe' || (options.dev && !external),
+      unsafe: methods === 'unsafe' || (options.dev && !external && methods === 'auto'),
       cors: cors === 'all' ? 'all' : cors.split(',').filter(Boolean),
       maxConnections: integer('rpc-max-connections', options['rpc-max-connections'], 100, 1, 10_000),
       maxRequestBytes: integer('rpc-max-request-size', options['rpc-max-request-size'], 1, 1, 15) * 1_048_576,

@@ -17,7 +17,8 @@ const MAX_KEYS = 50_000;
 
 type Undo = Map<string, Bytes | null>;
 
-/** Adds to `sum` the longest recorded step downward from a height that does not pass `lowest`; returns where it ends. */
+/** Adds to `sum` the longest recorded step downward from a height that does not pass `lowest`; returns where it
+ends. */
 export function stepDown(sum: Undo, height: number, lowest: number, records: RecordSource): number | undefined {
   for (const size of [LARGE, SMALL, 1]) {
     if (height % size !== 0 || height - size < lowest) continue;
