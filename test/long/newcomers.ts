@@ -1,5 +1,5 @@
 /**
- * # Newcomers and kills on a small network: `npm run test:long`. A newcomer registers by work; killed processes come back.
+ * # Newcomers and kills on a small network: `npm run test:network`. A newcomer registers by work; killed processes come back.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
