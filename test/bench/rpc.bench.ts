@@ -3,7 +3,7 @@
  *
  * `rpcRows()` gives one row per kind of read: calls per CPU-second of the thread that serves, over those of an echo of
  * the same requests in the same thread. Clients run in another thread; rounds are interleaved, medians are shown,
- * nothing is asserted. Run: `node test/bench/rpc.bench.ts`.
+ * nothing is asserted. The thread that serves is this file run as a worker.
  */
 import { connect, type Socket } from 'node:net';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
@@ -15,13 +15,13 @@ import { toHex } from '../../src/rpc/hex.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { storageKey } from '../../src/runtime/storage.ts';
 import { startDevNode } from '../rpc/dev-node.ts';
+import { type BenchOptions, median, type Row } from './measure.ts';
 
 const CONNECTIONS = 16;
 const WARM_UP_MS = 1_500;
 const ROUND_MS = 500;
-const ROUNDS = 7;
 
-export interface RpcRow {
+interface RpcRow {
   readonly name: string;
   /** Of our port, and of the echo. */
   readonly callsPerCpuSecond: number;
@@ -120,10 +120,8 @@ async function askWs(port: number, body: string, forMs: number): Promise<number>
   return answers;
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-
 /** Measures; about half a minute. */
-export async function rpcRows(): Promise<RpcRow[]> {
+async function rpcRows(roundCount: number): Promise<RpcRow[]> {
   const worker = new Worker(new URL(import.meta.url));
   const said = <T>(): Promise<T> => new Promise((resolve) => worker.once('message', resolve));
   const ports = await said<Ports>();
@@ -149,7 +147,7 @@ export async function rpcRows(): Promise<RpcRow[]> {
   for (const { name, body, ask, echo } of kinds) {
     for (const port of [ports.node, echo]) await ask(port, body, WARM_UP_MS);
     const rounds: [number, number][] = [];
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < roundCount; round++) {
       rounds.push([
         await perCpuSecond(() => ask(ports.node, body, ROUND_MS)),
         await perCpuSecond(() => ask(echo, body, ROUND_MS)),
@@ -164,5 +162,27 @@ export async function rpcRows(): Promise<RpcRow[]> {
   return rows;
 }
 
+/** Row G14, with the other kinds of reads as its terms. */
+export async function portRows({ quick }: BenchOptions): Promise<Row[]> {
+  const kinds = await rpcRows(quick ? 3 : 7);
+  const [storage] = kinds as [RpcRow];
+  return [
+    {
+      id: 'G14',
+      name: `${storage.name} / Fastify echo`,
+      value: storage.ratio,
+      unit: 'x',
+      must: 0.5,
+      better: 'more',
+      terms: Object.fromEntries(
+        kinds.flatMap(({ name, callsPerCpuSecond, echoesPerCpuSecond, ratio }) => [
+          [`${name}: calls per CPU-second`, callsPerCpuSecond],
+          [`${name}: echoes`, echoesPerCpuSecond],
+          [`${name}: ratio`, ratio],
+        ]),
+      ),
+    },
+  ];
+}
+
 if (!isMainThread) await serve();
-else if (import.meta.main) for (const row of await rpcRows()) process.stdout.write(`${JSON.stringify(row)}\n`);

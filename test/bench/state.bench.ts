@@ -1,11 +1,10 @@
 /**
  * # State: what a changed key costs in the trie and on disk.
  *
- * Prints one JSON line per row. `root`: microseconds per changed key for a new state root, 1,000 of 10,000 accounts at
- * once, beside @ethereumjs/mpt on the same accounts (hashed keys, its own defaults). `store`: thousand state keys per
- * second through LevelStore, with everything it writes beside them (block, changes, undo record, head, journal), over
- * batches of the same keys and values on bare classic-level, in its array and its chained form. Rounds are interleaved,
- * medians are shown. Run: `node test/bench/state.bench.ts`.
+ * `rootRows`: microseconds per changed key for a new state root, 1,000 of 10,000 accounts at once, beside
+ * @ethereumjs/mpt on the same accounts (hashed keys, its own defaults). `storeRows`: thousand state keys per second
+ * through LevelStore, with everything it writes beside them (block, changes, undo record, head, journal), over batches
+ * of the same keys and values on bare classic-level, in its array and its chained form: the faster one counts.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,16 +14,14 @@ import { Level } from 'level';
 import { type Bytes, concat } from '../../src/base/bytes.ts';
 import { compactU32 } from '../../src/codec/index.ts';
 import { activeHashes, blake2_256, referenceHashes } from '../../src/crypto/hash.ts';
-import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { keyOf } from '../../src/state/key.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
 import type { BlockRef } from '../../src/state/store.ts';
 import { StateTree } from '../../src/state/tree.ts';
+import { type BenchOptions, median, type Row, rounded } from './measure.ts';
 
 const ACCOUNTS = 10_000;
 const CHANGED = 1_000;
-const ROUNDS = 7;
-const BLOCKS = 80;
 /** Blocks before the code is compiled; not counted for anybody. */
 const WARM_UP = 20;
 const KEYS_A_BLOCK = 2_000;
@@ -41,14 +38,6 @@ function randomBytes(length: number): Bytes {
   return Uint8Array.from({ length }, () => random() >>> 11);
 }
 
-function median(times: readonly number[]): number {
-  return [...times].sort((a, b) => a - b)[times.length >> 1] ?? 0;
-}
-
-function print(row: Record<string, unknown>): void {
-  process.stdout.write(`${JSON.stringify(row)}\n`);
-}
-
 /** The prefix of System.Account and blake2_128_concat of an account: 80 bytes, as on a live chain. */
 const prefix = randomBytes(32);
 const accounts = Array.from({ length: ACCOUNTS }, () => {
@@ -62,34 +51,39 @@ const draw = (count: number) => {
   return changes;
 };
 
-const fast = await installFastPaths();
-const fastBlake2 = activeHashes.blake2;
-
-async function benchRoots(): Promise<void> {
+/** Row G10. */
+export async function rootRows({ quick }: BenchOptions): Promise<Row[]> {
+  const fast = activeHashes.blake2;
   let tree = StateTree.from(accounts.map((key): [Bytes, Bytes] => [key, value()]));
   const mpt = await createMPT({});
   for (const key of accounts) await mpt.put(key.subarray(48), value());
   const times = { fast: [] as number[], reference: [] as number[], mpt: [] as number[] };
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < (quick ? 3 : 7); round++) {
     for (const hashes of ['fast', 'reference'] as const) {
-      activeHashes.blake2 = hashes === 'fast' ? fastBlake2 : referenceHashes.blake2;
+      activeHashes.blake2 = hashes === 'fast' ? fast : referenceHashes.blake2;
       const changes = draw(CHANGED);
       const start = performance.now();
       tree = tree.with(changes);
       times[hashes].push(performance.now() - start);
     }
-    activeHashes.blake2 = fastBlake2;
+    activeHashes.blake2 = fast;
     const picks = Array.from({ length: CHANGED }, () => [accounts[random() % ACCOUNTS] as Bytes, value()] as const);
     const start = performance.now();
     for (const [key, v] of picks) await mpt.put(key.subarray(48), v);
     times.mpt.push(performance.now() - start);
   }
-  const us = (list: readonly number[]) => Number(((median(list) * 1000) / CHANGED).toFixed(2));
-  const hashes = fast.find(({ name }) => name.startsWith('blake2'))?.active;
-  print({ bench: 'state/root', us_per_key: us(times.fast), hashes });
-  print({ bench: 'state/root-plain-hash', us_per_key: us(times.reference), hashes: 'reference' });
-  print({ bench: 'state/root-mpt', us_per_key: us(times.mpt) });
-  print({ bench: 'state/G10', ours_over_mpt: Number((median(times.fast) / median(times.mpt)).toFixed(4)), must: 0.1 });
+  const us = (list: readonly number[]) => rounded((median(list) * 1000) / CHANGED, 2);
+  return [
+    {
+      id: 'G10',
+      name: 'state root per changed key / @ethereumjs/mpt',
+      value: rounded(median(times.fast) / median(times.mpt), 4),
+      unit: 'x',
+      must: 0.1,
+      better: 'less',
+      terms: { ourUs: us(times.fast), withPlainHashUs: us(times.reference), mptUs: us(times.mpt) },
+    },
+  ];
 }
 
 function headerOf(parent: Bytes, number: number, root: Bytes): Bytes {
@@ -111,7 +105,10 @@ async function storeBlock(store: LevelStore, parent: BlockRef, tree: StateTree, 
   return { ms: performance.now() - start, tree: after, at };
 }
 
-async function benchStore(folder: string): Promise<void> {
+/** Row G13. */
+export async function storeRows({ quick }: BenchOptions): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'maitoken-bench-'));
+  const blocks = quick ? 20 : 80;
   const header = headerOf(new Uint8Array(32), 0, StateTree.empty().root);
   const genesis = { hash: blake2_256(header), header, state: StateTree.empty() };
   const store = await LevelStore.open({ dir: join(folder, 'store'), genesis });
@@ -122,7 +119,7 @@ async function benchStore(folder: string): Promise<void> {
   const times = { store: [] as number[], array: [] as number[], chained: [] as number[] };
   let tree = genesis.state;
   let parent: BlockRef = { hash: genesis.hash, number: 0 };
-  for (let round = 0; round < WARM_UP + BLOCKS; round++) {
+  for (let round = 0; round < WARM_UP + blocks; round++) {
     if (round === WARM_UP) for (const list of Object.values(times)) list.length = 0;
     const changes = draw(KEYS_A_BLOCK);
     const entries = [...changes].map(([key, v]) => [Uint8Array.from(Buffer.from(key, 'latin1')), v] as const);
@@ -140,18 +137,21 @@ async function benchStore(folder: string): Promise<void> {
     times.chained.push(performance.now() - start);
   }
   await Promise.all([store.close(), array.close(), chained.close()]);
-  const rate = (list: readonly number[]) => Number((KEYS_A_BLOCK / median(list)).toFixed(1));
-  print({ bench: 'state/store', kilo_keys_per_s: rate(times.store) });
-  print({ bench: 'state/level-array-batch', kilo_keys_per_s: rate(times.array) });
-  print({ bench: 'state/level-chained-batch', kilo_keys_per_s: rate(times.chained) });
-  const ratio = (list: readonly number[]) => Number((median(list) / median(times.store)).toFixed(3));
-  print({ bench: 'state/G13', over_array: ratio(times.array), over_chained: ratio(times.chained), must: 0.7 });
-}
-
-await benchRoots();
-const folder = mkdtempSync(join(tmpdir(), 'state-bench-'));
-try {
-  await benchStore(folder);
-} finally {
   rmSync(folder, { recursive: true, force: true });
+  const rate = (list: readonly number[]) => rounded(KEYS_A_BLOCK / median(list), 1);
+  return [
+    {
+      id: 'G13',
+      name: 'keys written through our store / raw classic-level batches',
+      value: rounded(Math.min(median(times.array), median(times.chained)) / median(times.store)),
+      unit: 'x',
+      must: 0.7,
+      better: 'more',
+      terms: {
+        ourKiloKeysPerS: rate(times.store),
+        arrayBatchKiloKeysPerS: rate(times.array),
+        chainedBatchKiloKeysPerS: rate(times.chained),
+      },
+    },
+  ];
 }
