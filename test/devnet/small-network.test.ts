@@ -115,7 +115,7 @@ test('the operands of won blocks are found again by executing the step in plain 
     const won = await block(n);
     const fragment = await network.rpc().call<FragmentJson | null>('compute_fragment', [won.fragment]);
     const job = jobs.find((known) => known.id === fragment?.job);
-    if (!fragment || !job || won.step > 3) continue;
+    if (!fragment || !job || won.step > 6) continue;
     const theta = await network.blobs(0).getHex(fragment.theta);
     const engine = new JobEngine({ job, graph: assets.graph, kernels: referenceKernels(1) });
     engine.load(engine.firstState(theta));
