@@ -8,6 +8,7 @@ import { must } from '../../base/assert.ts';
 import { decodeValues } from './fold.ts';
 import { type Graph, integersOf, type Node, tensorOf } from './ir.ts';
 import { elements } from './onnx.ts';
+import type { OpName } from './ops.ts';
 import { baseElements, isPlaced, producersOf, type View, viewOf } from './views.ts';
 
 /** An activation found at a Mul: `x` is its argument. */
@@ -39,6 +40,8 @@ const DIGITS = 1e-4;
 const SQRT_HALF = Math.SQRT1_2;
 const SQRT_2_OVER_PI = 0.7978845608028654;
 const GELU_CUBIC = 0.044715;
+/** Operators between x and the tanh or erf of a Gelu. */
+const ARGUMENT: readonly OpName[] = ['Mul', 'Div', 'Add'];
 /** A mask this low gives exactly +0 after exp. */
 const MASKED = -10_000;
 
@@ -49,6 +52,8 @@ export class Patterns {
   readonly #graph: Graph;
   readonly #producers: ReadonlyMap<string, Node>;
 
+  readonly #masks = new Map<string, boolean | undefined>();
+
   constructor(graph: Graph) {
     this.#graph = graph;
     this.#producers = producersOf(graph);
@@ -57,10 +62,19 @@ export class Patterns {
   /** The activation that a Mul completes. */
   activation(node: Node): ActivationMatch | undefined {
     if (node.op !== 'Mul') return undefined;
-    const { names, scale } = this.#factors(node.outputs[0] as string);
-    if (names.length !== 2) return undefined;
-    const [a, b] = names as [string, string];
-    return this.#activationOf(a, b, scale) ?? this.#activationOf(b, a, scale);
+    const root = node.outputs[0] as string;
+    const factors = this.#subtree(root, ['Mul', 'Div'], 2);
+    for (const gate of factors) {
+      const bend = this.#bendOf(gate);
+      if (bend === undefined) continue;
+      // The argument may itself be a product: each value that it could be is tried as one.
+      const candidates = bend.op === 'Sigmoid' ? bend.inputs : this.#subtree(bend.inputs[0] as string, ARGUMENT, 3);
+      for (const x of candidates) {
+        const op = factors.has(x) ? this.#activationOf(root, gate, bend, x) : undefined;
+        if (op !== undefined) return { op, x };
+      }
+    }
+    return undefined;
   }
 
   /** The attention whose output an axis swap (or, for one head of three axes, a product) completes. */
@@ -78,24 +92,38 @@ export class Patterns {
     return scores && this.#placed(scores, product.inputs[1] as string);
   }
 
-  #activationOf(x: string, gate: string, scale: number): ActivationMatch | undefined {
+  /** The sigmoid that a gate is, or the tanh or erf that it is one plus. */
+  #bendOf(gate: string): Node | undefined {
     const node = this.#producers.get(gate);
-    if (node?.op === 'Sigmoid' && node.inputs[0] === x && scale === 1) return { op: 'Silu', x };
-    if (!near(scale, 0.5)) return undefined;
+    if (node?.op === 'Sigmoid') return node;
     const inner = this.#onePlus(gate);
-    if (inner === undefined) return undefined;
-    const bend = this.#producers.get(inner);
-    if (bend?.op === 'Erf') {
-      const { names, scale: t } = this.#factors(bend.inputs[0] as string);
-      return names.length === 1 && names[0] === x && near(t, SQRT_HALF) ? { op: 'GeluErf', x } : undefined;
-    }
-    if (bend?.op === 'Tanh' && this.#isGeluArgument(bend.inputs[0] as string, x)) return { op: 'Gelu', x };
-    return undefined;
+    const bend = inner === undefined ? undefined : this.#producers.get(inner);
+    return bend?.op === 'Tanh' || bend?.op === 'Erf' ? bend : undefined;
+  }
+
+  #activationOf(root: string, gate: string, bend: Node, x: string): ActivationMatch['op'] | undefined {
+    const { names, scale } = this.#factors(root, [x, gate]);
+    if (names.length !== 2 || !names.includes(x) || !names.includes(gate)) return undefined;
+    if (bend.op === 'Sigmoid') return scale === 1 ? 'Silu' : undefined;
+    const argument = bend.inputs[0] as string;
+    if (!near(scale, 0.5)) return undefined;
+    if (bend.op === 'Tanh') return this.#isGeluArgument(argument, x) ? 'Gelu' : undefined;
+    const t = this.#factors(argument, [x]);
+    return t.names.length === 1 && t.names[0] === x && near(t.scale, SQRT_HALF) ? 'GeluErf' : undefined;
+  }
+
+  /** Values from which a value is made by at most `depth` of these operators: at most 2^(depth + 1). */
+  #subtree(name: string, ops: readonly OpName[], depth: number): Set<string> {
+    const found = new Set([name]);
+    const node = depth === 0 ? undefined : this.#producers.get(name);
+    if (node === undefined || !ops.includes(node.op)) return found;
+    for (const input of node.inputs) for (const each of this.#subtree(input, ops, depth - 1)) found.add(each);
+    return found;
   }
 
   /** sqrt(2/pi) * (x + 0.044715 x^3), or with x taken out of the bracket. */
   #isGeluArgument(name: string, x: string): boolean {
-    const { names, scale } = this.#factors(name);
+    const { names, scale } = this.#factors(name, [x]);
     if (!near(scale, SQRT_2_OVER_PI)) return false;
     if (names.length === 2 && names.includes(x)) {
       const bracket = this.#onePlus(names[0] === x ? (names[1] as string) : (names[0] as string));
@@ -108,7 +136,7 @@ export class Patterns {
   }
 
   #isPower(name: string, x: string, power: number): boolean {
-    const { names, scale } = this.#factors(name);
+    const { names, scale } = this.#factors(name, [x]);
     return names.length === power && names.every((each) => each === x) && near(scale, GELU_CUBIC);
   }
 
@@ -121,17 +149,21 @@ export class Patterns {
     return this.#scalar(b) === 1 ? a : undefined;
   }
 
-  /** A tree of products, flattened. At most 16 factors: longer products are no pattern. */
-  #factors(name: string): Factors {
+  /**
+   * A tree of products, flattened down to `atoms`. A pattern has at most three factors and few constants; what is
+   * larger is given up early, so that long products cost no more than short ones.
+   */
+  #factors(name: string, atoms: readonly string[] = []): Factors {
     const names: string[] = [];
     let scale = 1;
     const open = [name];
-    while (open.length > 0 && names.length + open.length <= 16) {
+    for (let visited = 0; open.length > 0 && visited < 12 && names.length <= 3; visited++) {
       const next = must(open.pop(), 'not empty');
       const constant = this.#scalar(next);
       const node = this.#producers.get(next);
       const divisor = node?.op === 'Div' ? this.#scalar(node.inputs[1] as string) : undefined;
       if (constant !== undefined) scale *= constant;
+      else if (atoms.includes(next)) names.push(next);
       else if (node?.op === 'Mul') open.push(...node.inputs);
       else if (node !== undefined && divisor !== undefined) {
         scale /= divisor;
@@ -197,15 +229,10 @@ export class Patterns {
     const [rows = 0, columns = 0] = this.#dims(scores).slice(-2);
     if (constant === undefined || rows !== columns || elements(constant.dims) !== rows * columns) return undefined;
     if (rows > 1 && (constant.dims.at(-1) !== columns || constant.dims.at(-2) !== rows)) return undefined;
-    let lower = true;
-    let full = true;
-    decodeValues(constant).forEach((value, i) => {
-      const kept = keeps(value);
-      const inside = i % columns <= Math.floor(i / columns);
-      if (kept !== true) full = false;
-      if (kept !== inside) lower = false;
-    });
-    return lower ? true : full ? false : undefined;
+    // All layers share one mask: it is read once, not once a layer.
+    const key = `${name} ${keeps(0)}`;
+    if (!this.#masks.has(key)) this.#masks.set(key, triangleOf(decodeValues(constant), columns, keeps));
+    return this.#masks.get(key);
   }
 
   #placed(scores: { q: string; k: string; scale: number; causal: boolean }, v: string): AttentionMatch | undefined {
@@ -232,4 +259,21 @@ export class Patterns {
     const apart = holds(q, 0, columns, false) && holds(k, 0, columns, true) && holds(w, 0, columns, false);
     return apart ? { ...size, qkv: [q.base, k.base, w.base] } : undefined;
   }
+}
+
+/** true: exactly the lower triangle is kept; false: everything is; undefined: neither. */
+function triangleOf(
+  values: ArrayLike<number>,
+  columns: number,
+  keeps: (value: number) => boolean | undefined,
+): boolean | undefined {
+  let lower = true;
+  let full = true;
+  for (let i = 0; i < values.length; i++) {
+    const kept = keeps(values[i] as number);
+    if (kept !== true) full = false;
+    const inside = i % columns <= Math.floor(i / columns);
+    if (kept !== inside) lower = false;
+  }
+  return lower ? true : full ? false : undefined;
 }

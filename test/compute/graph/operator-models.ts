@@ -103,7 +103,7 @@ function powers(w: ModelWriter): string {
   return w.op('Add', [w.op('Add', [two, three]), half]);
 }
 
-function geluErf(w: ModelWriter, x: string): string {
+export function geluErf(w: ModelWriter, x: string): string {
   const gate = w.op('Add', [w.op('Erf', [w.op('Div', [x, w.number(Math.SQRT2)])]), w.number(1)]);
   return w.op('Mul', [w.op('Mul', [x, gate]), w.number(0.5)]);
 }
