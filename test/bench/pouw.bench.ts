@@ -8,11 +8,12 @@ import { igemmScratch, RESERVED_BYTES } from '../../src/compute/canonical/kernel
 import { loadKernels } from '../../src/compute/engine/kernels-file.ts';
 import { operandRoot } from '../../src/compute/pouw/commitment.ts';
 import { MinedGemm, minedScratch } from '../../src/compute/pouw/miner-gemm.ts';
-import { buildOpening, encodeOpening, openingHash } from '../../src/compute/pouw/opening.ts';
+import { buildOpening, encodeOpening } from '../../src/compute/pouw/opening.ts';
 import { checkShape, type Shape } from '../../src/compute/pouw/profile.ts';
 import { evaluateTicket } from '../../src/compute/pouw/ticket.ts';
 import { TICKET_SCRATCH, ticketKernel } from '../../src/compute/pouw/ticket-kernel.ts';
 import { verifyTicket } from '../../src/compute/pouw/verify.ts';
+import { openingHash } from '../../src/primitives/pow.ts';
 import { drawOperands } from '../compute/pouw/vectors.ts';
 import { type BenchOptions, interleaved, type Row, rounded } from './measure.ts';
 

@@ -7,7 +7,7 @@ import { type Bytes, concat, equal, utf8 } from '../../src/base/bytes.ts';
 import { bytes as byteString, hash, struct, u16, u32 } from '../../src/codec/index.ts';
 import { operandRoot, panelOf } from '../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../src/compute/pouw/noise.ts';
-import { buildOpening, encodeOpening, openingHash } from '../../src/compute/pouw/opening.ts';
+import { buildOpening, encodeOpening } from '../../src/compute/pouw/opening.ts';
 import { checkShape, type Shape } from '../../src/compute/pouw/profile.ts';
 import { evaluateTicket, wins } from '../../src/compute/pouw/ticket.ts';
 import type { Submission, Template } from '../../src/consensus/author.ts';
@@ -23,6 +23,7 @@ import { type Keypair, keypairFromSeed } from '../../src/crypto/keypair.ts';
 import { bareExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { Header, headerHash } from '../../src/primitives/header.ts';
 import {
+  openingHash,
   type PowPreRuntime,
   preHash,
   readSealed,

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { operandRoot, panelOf } from '../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../src/compute/pouw/noise.ts';
-import { buildOpening, encodeOpening, openingHash } from '../../src/compute/pouw/opening.ts';
+import { buildOpening, encodeOpening } from '../../src/compute/pouw/opening.ts';
 import { checkShape, type Shape } from '../../src/compute/pouw/profile.ts';
 import { evaluateTicket, wins } from '../../src/compute/pouw/ticket.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
@@ -22,7 +22,7 @@ import { parseChainSpec } from '../../src/node/chain-spec.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
 import { type RunningNode, startNode } from '../../src/node/node.ts';
 import { Header } from '../../src/primitives/header.ts';
-import { PowPreRuntime, PowSeal, preHash, sealMessage, withPreRuntime } from '../../src/primitives/pow.ts';
+import { openingHash, PowPreRuntime, PowSeal, preHash, sealMessage, withPreRuntime } from '../../src/primitives/pow.ts';
 
 /** Short, so that a dozen blocks come while one would come on a dev chain. */
 const BLOCK_MS = 400;

@@ -6,7 +6,8 @@
  */
 import { must } from '../../base/assert.ts';
 import type { Bytes } from '../../base/bytes.ts';
-import { type PhiloxKey, PURPOSE, philoxBlock } from '../canonical/philox.ts';
+import { philox4x32 } from '../../crypto/philox.ts';
+import { type PhiloxKey, PURPOSE } from '../canonical/philox.ts';
 import { admit } from '../graph/admission.ts';
 import { elements, type OnnxModel } from '../graph/onnx.ts';
 import { stepKey } from '../plan/executor.ts';
@@ -34,7 +35,7 @@ export function initialWeights(model: OnnxModel, seed: Bytes): Bytes {
 /** (u - 0.5) * 2 * a; the first two operations are exact. */
 function draw(out: Float32Array, key: PhiloxKey, node: number): void {
   for (let e = 0; e < out.length; e += 8) {
-    const words = philoxBlock([e / 8, node, PURPOSE.weights, 0], key);
+    const words = philox4x32(key, [e / 8, node, PURPOSE.weights, 0]);
     for (let i = 0; i < 8 && e + i < out.length; i++) {
       const word = must(words[i >> 1], 'four words');
       const half = i % 2 === 0 ? word & 0xffff : word >>> 16;

@@ -7,7 +7,6 @@
  */
 import type { Bytes } from '../../base/bytes.ts';
 import { CodecError, hash, Reader, vec, Writer } from '../../codec/index.ts';
-import { sha256 } from '../../crypto/hash.ts';
 import { merklePath } from '../merkle.ts';
 import { leafIndex, type Operand, operandLeaves, panelOf } from './commitment.ts';
 import { type Place, type Profile, type Shape, TILE } from './profile.ts';
@@ -60,11 +59,6 @@ export function decodeOpening(bytes: Bytes, profile: Profile): Opening | undefin
     if (error instanceof CodecError) return undefined;
     throw error;
   }
-}
-
-/** The hash that the seal carries. */
-export function openingHash(bytes: Bytes): Bytes {
-  return sha256(bytes);
 }
 
 function asBytes(panel: Int8Array): Bytes {

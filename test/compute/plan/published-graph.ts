@@ -1,6 +1,6 @@
 /** The published two-step training, compiled from the forward model and run through a plan on any kernels. */
 import type { Kernels } from '../../../src/compute/canonical/kernels.ts';
-import { type PhiloxKey, PURPOSE, philoxBlock } from '../../../src/compute/canonical/philox.ts';
+import { PURPOSE } from '../../../src/compute/canonical/philox.ts';
 import { ofBits } from '../../../src/compute/canonical/scalar.ts';
 import { stateRoot } from '../../../src/compute/canonical/state-root.ts';
 import { type Compiled, compile } from '../../../src/compute/graph/compile.ts';
@@ -9,6 +9,7 @@ import { charTransformer } from '../../../src/compute/models/char-transformer.ts
 import { StepExecutor } from '../../../src/compute/plan/executor.ts';
 import { plainGemm } from '../../../src/compute/plan/gemm-backend.ts';
 import { planStep } from '../../../src/compute/plan/planner.ts';
+import { philox4x32 } from '../../../src/crypto/philox.ts';
 import type { Published } from '../kernels/published-training.ts';
 
 const GENERATOR = 0x69370001;
@@ -40,7 +41,7 @@ export function publishedGraph({ model, optimiser }: Published): Compiled {
 function halves(n: number, index: number): number[] {
   const out: number[] = [];
   for (let block = 0; out.length < n; block++) {
-    const words = philoxBlock([block, 0, PURPOSE.registration, 0], [GENERATOR, index] as PhiloxKey);
+    const words = philox4x32([GENERATOR, index], [block, 0, PURPOSE.registration, 0]);
     for (const word of words) out.push(word & 0xffff, word >>> 16);
   }
   return out.slice(0, n);

@@ -3,16 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { operandRoot, panelLeaf } from '../../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../../src/compute/pouw/noise.ts';
-import {
-  buildOpening,
-  decodeOpening,
-  encodeOpening,
-  type Opening,
-  openingHash,
-} from '../../../src/compute/pouw/opening.ts';
+import { buildOpening, decodeOpening, encodeOpening, type Opening } from '../../../src/compute/pouw/opening.ts';
 import { type Place, PROFILES, type TicketFault } from '../../../src/compute/pouw/profile.ts';
 import { evaluateTicket } from '../../../src/compute/pouw/ticket.ts';
 import { type TicketClaim, verifyTicket } from '../../../src/compute/pouw/verify.ts';
+import { openingHash } from '../../../src/primitives/pow.ts';
 import { drawOperands, shapeOf } from './vectors.ts';
 
 const header = {

@@ -2,8 +2,10 @@
  * # Reference, quantise: Philox bits, int8 lines with one scale each, and the integer product (sections 7 and 8 of
  * docs/spec/engine.md).
  */
+
+import { philox4x32 } from '../../../crypto/philox.ts';
 import type { KernelCalls } from '../kernels.ts';
-import { philoxBlock, uniformAt } from '../philox.ts';
+import { uniformAt } from '../philox.ts';
 import { maximum, minimum, ofBits, rne } from '../scalar.ts';
 import type { LinearMemory } from './memory.ts';
 
@@ -16,7 +18,7 @@ type Calls = Pick<KernelCalls, 'philox' | 'uniform16' | 'quantiseRows' | 'quanti
 export function quantise(memory: LinearMemory): Calls {
   return {
     philox(out, c0, c1, c2, c3, key0, key1) {
-      memory.u32.set(philoxBlock([c0, c1, c2, c3], [key0, key1]), out / 4);
+      memory.u32.set(philox4x32([key0, key1], [c0, c1, c2, c3]), out / 4);
     },
     uniform16(u, n, key0, key1, node, purpose) {
       const to = memory.floats(u, n);
