@@ -11,6 +11,8 @@ import type { Keypair } from '../crypto/keypair.ts';
 import { receiptOf } from '../primitives/fragment.ts';
 import type { BlobClient } from './blob-client.ts';
 import { JobEngine } from './job-engine.ts';
+import { JobList } from './job-list.ts';
+import { KeptBlobs } from './kept-blobs.ts';
 import { RpcClient, RpcRefused } from './rpc-client.ts';
 import { type DutiesJson, type JobJson, type MergeJson, type SegmentJson, seedOf } from './wire.ts';
 import { jobsCall } from './work-call.ts';
@@ -43,14 +45,19 @@ interface Finding {
 
 /** Findings and merges that are remembered: more than a checker can owe at once. */
 const REMEMBERED = 512;
+/** Enough for the weights and the data of eight jobs like the devnet's. */
+const KEPT_BYTES = 128 * 1_048_576;
 
 export class Checker {
   readonly #options: CheckerOptions;
   readonly #rpc: RpcClient;
   /** One engine at a time is loaded: jobs of one graph share it. */
   #engine: { readonly graph: string; readonly engine: JobEngine } | undefined;
-  #jobs = new Map<string, JobJson>();
-  readonly #datasets = new Map<string, Bytes>();
+  readonly #jobs: JobList;
+  /** Data sets and the weights that rounds start from. */
+  readonly #kept: KeptBlobs;
+  /** Roots of first states, by the weights they start from. */
+  readonly #origins = new Map<string, Bytes>();
   readonly #findings = new Map<string, Finding>();
   readonly #merges = new Map<string, { theta: Bytes; outer: Bytes; loss: number }>();
   #duties: DutiesJson | undefined;
@@ -60,6 +67,8 @@ export class Checker {
   constructor(options: CheckerOptions) {
     this.#options = options;
     this.#rpc = new RpcClient(options.node);
+    this.#jobs = new JobList(this.#rpc);
+    this.#kept = new KeptBlobs(options.blobs, KEPT_BYTES);
   }
 
   start(): void {
@@ -88,13 +97,13 @@ export class Checker {
   }
 
   async #attend(duties: DutiesJson): Promise<void> {
-    const jobs: readonly [string, () => Promise<void>][] = [
-      ...duties.segments.map(
-        (duty) => [`segment ${duty.segment} of ${duty.id}`, () => this.#segment(duties, duty)] as const,
-      ),
+    // What a round waits for comes first: its merge, then its fragments, then those beyond its number.
+    const segments = duties.segments.toSorted((a, b) => Number(a.fragment.overflow) - Number(b.fragment.overflow));
+    const tasks: readonly (readonly [string, () => Promise<void>])[] = [
       ...duties.merges.map((duty) => [`merge ${duty.r} of ${duty.job}`, () => this.#merge(duties, duty)] as const),
-    ].map(([name, run]) => [name, run]);
-    for (const [name, run] of jobs) {
+      ...segments.map((duty) => [`segment ${duty.segment} of ${duty.id}`, () => this.#segment(duties, duty)] as const),
+    ];
+    for (const [name, run] of tasks) {
       if (this.#stopped) return;
       try {
         await run();
@@ -123,27 +132,31 @@ export class Checker {
   /** Trains the segment again; accepts if it ends where the miner said, on the operands that he won with. */
   async #execute(duty: SegmentJson): Promise<Finding> {
     const started = performance.now();
-    const job = await this.#job(duty.fragment.job);
+    const job = await this.#jobs.get(duty.fragment.job);
     const engine = await this.#engineOf(job);
-    const dataset = await this.#dataset(job.dataset);
-    const theta = await this.#options.blobs.getHex(duty.fragment.theta);
-    const origin = engine.firstState(theta);
-    const start = duty.segment === 0 ? origin : await this.#options.blobs.getHex(duty.startRoot);
-    let accept = equal(stateRoot([start]), fromHex(duty.startRoot));
+    const dataset = await this.#kept.get(job.dataset);
+    const theta = await this.#kept.get(duty.fragment.theta);
+    const origin = this.#origins.get(duty.fragment.theta) ?? stateRoot([engine.firstState(theta)]);
+    remember(this.#origins, duty.fragment.theta, origin);
+    // A later start came under its own hash.
+    const start = duty.segment === 0 ? engine.firstState(theta) : await this.#options.blobs.getHex(duty.startRoot);
+    let accept = duty.segment > 0 || equal(origin, fromHex(duty.startRoot));
     if (duty.first) accept &&= await this.#checkEnds(duty, engine, theta, origin);
     const digest = createHash('sha256');
     engine.load(start);
     const seed = seedOf(duty.fragment);
     for (let t = duty.segment * job.segment_steps + 1; t <= (duty.segment + 1) * job.segment_steps; t++) {
-      const step = engine.step(seed, t, dataset, (operand) => digest.update(operand));
-      for (const win of duty.wins.filter((w) => w.step === t)) {
+      const wins = duty.wins.filter((win) => win.step === t);
+      const onOperand = (operand: Bytes): void => void digest.update(operand);
+      const step = engine.step(seed, t, dataset, { onOperand, withoutRoots: wins.length === 0 });
+      for (const win of wins) {
         const roots = step.operands[win.node];
         accept &&= roots !== undefined && equal(roots[0], fromHex(win.root_a)) && equal(roots[1], fromHex(win.root_b));
       }
       // Lets heads and pings through between steps of a tenth of a second.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    accept &&= !engine.isVoid() && equal(stateRoot([engine.state()]), fromHex(duty.endRoot));
+    accept &&= !engine.isVoid() && equal(engine.stateRoot(), fromHex(duty.endRoot));
     const ms = performance.now() - started;
     this.#options.onEvent({ type: 'checked', fragment: duty.id, segment: duty.segment, accept, ms });
     return { accept, digest: digest.digest(), salt: randomBytes(32) };
@@ -152,7 +165,7 @@ export class Checker {
   /** The first duty of a fragment also checks S_0 against the round's weights, and the delta against S_M. */
   async #checkEnds(duty: SegmentJson, engine: JobEngine, theta: Bytes, origin: Bytes): Promise<boolean> {
     const { claim } = duty.fragment;
-    if (!claim || !equal(stateRoot([origin]), fromHex(duty.fragment.origin))) return false;
+    if (!claim || !equal(origin, fromHex(duty.fragment.origin))) return false;
     const last = await this.#options.blobs.getHex(claim.state_root);
     return equal(stateRoot([engine.deltaOf(theta, last)]), fromHex(claim.delta));
   }
@@ -168,28 +181,18 @@ export class Checker {
   async #computeMerge(duty: MergeJson): Promise<{ theta: Bytes; outer: Bytes; loss: number }> {
     const started = performance.now();
     const { blobs } = this.#options;
-    const job = await this.#job(duty.job);
+    const job = await this.#jobs.get(duty.job);
     const engine = await this.#engineOf(job);
-    const theta = await blobs.getHex(duty.theta);
+    const theta = await this.#kept.get(duty.theta);
     // The outer momentum before the first merge is zero and has no blob.
     const isFirst = /^0x0+$/.test(duty.outer);
     const outer = isFirst ? new Uint8Array(theta.length) : await blobs.getHex(duty.outer);
     const deltas = await Promise.all(duty.deltas.map(({ delta }) => blobs.getHex(delta)));
     const next = engine.merge(theta, outer, deltas, job);
-    const loss = engine.heldOutLoss(next.theta, await this.#dataset(job.holdout));
+    const loss = engine.heldOutLoss(next.theta, await this.#kept.get(job.holdout));
     const merged = { theta: await blobs.put(next.theta), outer: await blobs.put(next.outer), loss };
     this.#options.onEvent({ type: 'merged', job: duty.job, r: duty.r, loss, ms: performance.now() - started });
     return merged;
-  }
-
-  async #job(id: string): Promise<JobJson> {
-    const known = this.#jobs.get(id);
-    if (known) return known;
-    const jobs = await this.#rpc.call<JobJson[]>('compute_jobs');
-    this.#jobs = new Map(jobs.map((job) => [job.id, job]));
-    const job = this.#jobs.get(id);
-    if (!job) throw new Error('the node knows no such job');
-    return job;
   }
 
   async #engineOf(job: JobJson): Promise<JobEngine> {
@@ -199,12 +202,6 @@ export class Checker {
     const engine = new JobEngine({ job, graph, evalGraph });
     this.#engine = { graph: job.step_graph, engine };
     return engine;
-  }
-
-  async #dataset(id: string): Promise<Bytes> {
-    const known = this.#datasets.get(id) ?? (await this.#options.blobs.getHex(id));
-    remember(this.#datasets, id, known);
-    return known;
   }
 
   async #send(duties: DutiesJson, call: string, args: Record<string, unknown>): Promise<void> {

@@ -4,10 +4,10 @@
  * Always true: a fragment resumes from the last state whose root stands in its saved transcript. Nothing is fsynced:
  * what a power cut takes is trained again from the segment before (DECISIONS.md section 3).
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
-import { bool, bytes, hash, type Of, struct, u32, vec } from '../codec/index.ts';
+import { bool, hash, type Of, struct, u32, vec } from '../codec/index.ts';
 import { stateRoot } from '../compute/canonical/state-root.ts';
 import { Transcript } from '../compute/transcript.ts';
 import type { JobJson } from './wire.ts';
@@ -23,7 +23,6 @@ const Progress = struct({
   finished: bool,
   transcript: hash,
   deltaId: hash,
-  delta: bytes,
 });
 export type FragmentProgress = Of<typeof Progress>;
 
@@ -34,6 +33,8 @@ export class FragmentStore {
   /** The miner's own folder. */
   readonly dir: string;
   readonly #dir: string;
+  /** Progress as last read: it is asked for at every head, and changes once a segment. */
+  readonly #seen = new Map<string, { readonly mark: bigint; readonly progress: FragmentProgress | undefined }>();
 
   /** `dir` is created if absent. */
   constructor(dir: string) {
@@ -63,15 +64,24 @@ export class FragmentStore {
     this.#write(id, 'progress', Progress.enc(progress));
   }
 
-  /** The saved progress, or undefined when there is none or it does not decode. */
+  /** Writes the delta of a finished fragment, before its progress says so. */
+  writeDelta(id: string, delta: Bytes): void {
+    this.#write(id, 'delta', delta);
+  }
+
+  /** The saved progress, or undefined when there is none or it does not decode. Another thread may write it. */
   progress(id: string): FragmentProgress | undefined {
-    const saved = this.#read(id, 'progress');
-    if (!saved) return undefined;
-    try {
-      return Progress.dec(saved);
-    } catch {
+    const mark = statSync(join(this.#dir, id, 'progress'), { bigint: true, throwIfNoEntry: false })?.mtimeNs;
+    if (mark === undefined) {
+      this.#seen.delete(id);
       return undefined;
     }
+    const seen = this.#seen.get(id);
+    if (seen?.mark === mark) return seen.progress;
+    const saved = this.#read(id, 'progress');
+    const progress = saved && decoded(saved);
+    this.#seen.set(id, { mark, progress });
+    return progress;
   }
 
   /** The transcript that progress saved. */
@@ -85,7 +95,18 @@ export class FragmentStore {
     return state && equal(stateRoot([state]), root) ? state : undefined;
   }
 
+  /** The state at the end of segment `index` as it stands on disk, for whoever checks it. */
+  uncheckedState(id: string, index: number): Bytes | undefined {
+    return this.#read(id, `state-${index}`);
+  }
+
+  /** The delta of a finished fragment as it stands on disk, for whoever checks it. */
+  uncheckedDelta(id: string): Bytes | undefined {
+    return this.#read(id, 'delta');
+  }
+
   remove(id: string): void {
+    this.#seen.delete(id);
     rmSync(join(this.#dir, toHex(fromHex(id))), { recursive: true, force: true });
   }
 
@@ -104,6 +125,14 @@ export class FragmentStore {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
+  }
+}
+
+function decoded(saved: Bytes): FragmentProgress | undefined {
+  try {
+    return Progress.dec(saved);
+  } catch {
+    return undefined;
   }
 }
 

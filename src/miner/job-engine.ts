@@ -9,6 +9,7 @@ import { decodeDelta, encodeDelta, mergeRound, quantiseDelta } from '../compute/
 import type { Kernels } from '../compute/canonical/kernels.ts';
 import { recordIndices } from '../compute/canonical/philox.ts';
 import { type Knot, learningRate } from '../compute/canonical/schedule.ts';
+import { stateRoot } from '../compute/canonical/state-root.ts';
 import type { WasmKernels } from '../compute/canonical/wasm.ts';
 import { loadKernels } from '../compute/engine/kernels-file.ts';
 import { readStepGraph } from '../compute/graph/step-graph.ts';
@@ -23,6 +24,7 @@ import { type Mined, MinedGemm, type OperandRoots } from '../compute/pouw/miner-
 import type { NoiseHeader } from '../compute/pouw/noise.ts';
 import { encodeOpening } from '../compute/pouw/opening.ts';
 import { checkShape, type Place, type Shape } from '../compute/pouw/profile.ts';
+import { StateHasher } from '../compute/pouw/state-hasher.ts';
 import type { Target } from '../compute/pouw/ticket.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { type FragmentSeed, stepSeed } from '../primitives/fragment.ts';
@@ -43,9 +45,16 @@ export interface TicketSource {
 export interface StepResult {
   /** f32 bits of the loss. */
   readonly lossBits: number;
-  /** (rootA, rootB) of every mined node in graph order. */
+  /** (rootA, rootB) of every mined node in graph order, unless they were not asked for. */
   readonly operands: readonly (readonly [Bytes, Bytes])[];
   readonly tickets: number;
+}
+
+export interface StepListener {
+  /** Hears qA and qB^T of every mined node, in order. */
+  readonly onOperand?: (bytes: Bytes) => void;
+  /** Leaves `operands` of the result empty: an eighth of a checker's step is hashing them. */
+  readonly withoutRoots?: boolean;
 }
 
 export interface EngineParts {
@@ -67,12 +76,20 @@ export class JobEngine {
   readonly #gemm: Products;
   readonly #evaluator: Evaluator | undefined;
   readonly #knots: readonly Knot[];
+  /** Absent over the plain reference. */
+  readonly #hasher: StateHasher | undefined;
 
   constructor({ job, graph, evalGraph, tickets, kernels = loadKernels() }: EngineParts) {
     this.#job = job;
     proveKernels(kernels);
     this.#plan = planStep(readStepGraph(graph));
-    this.#gemm = new Products(kernels, this.#plan.bytes, job.profile, tickets);
+    const fast = isModule(kernels) ? kernels : undefined;
+    const scratch = this.#plan.bytes;
+    const hash = fast && fasterLeafHash(fast, scratch, sha256, () => performance.now());
+    const mined = fast && new MinedGemm(fast, scratch, hash);
+    // The two take turns with one scratch: nothing is multiplied while a state is hashed.
+    this.#hasher = fast && new StateHasher(fast, scratch, hash);
+    this.#gemm = new Products(kernels, mined, job.profile, tickets);
     this.#executor = new StepExecutor(kernels, this.#plan, this.#gemm);
     this.#evaluator = evalGraph && evaluatorOf(evalGraph);
     this.#knots = job.lr_knots.map(({ step, bits }) => [step, floatOfBits(bits)]);
@@ -90,9 +107,15 @@ export class JobEngine {
     this.#executor.load(state);
   }
 
-  /** A copy of the state after the last step. */
+  /** The state after the last step: a view, valid until the next one. */
   state(): Bytes {
-    return this.#executor.state().slice();
+    return this.#executor.state();
+  }
+
+  /** The root of the state after the last step. */
+  stateRoot(): Bytes {
+    const { offset, parts, count } = this.#plan.state;
+    return this.#hasher?.root(offset, parts * count * FLOAT_BYTES) ?? stateRoot([this.state()]);
   }
 
   /** Whether a value of the state is not finite: then the fragment is void (ENGINE.md section 10). */
@@ -100,12 +123,12 @@ export class JobEngine {
     return !this.#executor.isFinite();
   }
 
-  /** Trains step t of a fragment; `operands` hears qA and qB^T of every mined node, in order. */
-  step(seed: FragmentSeed, t: number, dataset: Bytes, operands?: (bytes: Bytes) => void): StepResult {
+  /** Trains step t of a fragment. */
+  step(seed: FragmentSeed, t: number, dataset: Bytes, listener: StepListener = {}): StepResult {
     const job = this.#job;
     const key = stepSeed(seed, t);
     const batch = batchOf(dataset, recordIndices(job.n_records, job.batch, stepKey(key)), job.record_bytes);
-    this.#gemm.begin(t, operands);
+    this.#gemm.begin(t, listener);
     const lr = learningRate(this.#knots, seed.r * job.steps + (t - 1));
     const { lossBits } = this.#executor.run(t, key, batch, bitsOf(lr));
     return { lossBits, operands: this.#gemm.roots, tickets: this.#gemm.tickets };
@@ -152,34 +175,32 @@ class Products implements GemmBackend {
   readonly #source: TicketSource | undefined;
   readonly #shapes = new Map<number, Shape | undefined>();
   #step = 0;
-  #hear: ((bytes: Bytes) => void) | undefined;
+  #listener: StepListener = {};
   roots: (readonly [Bytes, Bytes])[] = [];
   tickets = 0;
 
-  constructor(kernels: Kernels, scratch: number, profile: number, source: TicketSource | undefined) {
+  constructor(kernels: Kernels, mined: MinedGemm | undefined, profile: number, source: TicketSource | undefined) {
     this.#kernels = kernels;
     this.#plain = plainGemm(kernels);
-    if (isModule(kernels)) {
-      const hash = fasterLeafHash(kernels, scratch, sha256, () => performance.now());
-      this.#mined = new MinedGemm(kernels, scratch, hash);
-    }
+    this.#mined = mined;
     this.#profile = profile;
     this.#source = source;
   }
 
-  begin(step: number, hear: ((bytes: Bytes) => void) | undefined): void {
+  begin(step: number, listener: StepListener): void {
     this.#step = step;
-    this.#hear = hear;
+    this.#listener = listener;
     this.roots = [];
     this.tickets = 0;
   }
 
   multiply(call: GemmCall): void {
     const { qA, qBT, m, n, k } = call;
-    if (this.#hear) {
+    const { onOperand, withoutRoots } = this.#listener;
+    if (onOperand) {
       const { u8 } = this.#kernels;
-      this.#hear(u8.subarray(qA, qA + m * k));
-      this.#hear(u8.subarray(qBT, qBT + n * k));
+      onOperand(u8.subarray(qA, qA + m * k));
+      onOperand(u8.subarray(qBT, qBT + n * k));
     }
     const shape = this.#shapeOf(call);
     if (!shape) {
@@ -191,7 +212,7 @@ class Products implements GemmBackend {
     const drawn = miner && this.#source?.header(this.#step, call, shape);
     if (!drawn) {
       this.#plain.multiply(call);
-      this.roots.push(miner ? pairOf(miner.roots(call, shape)) : this.#plainRoots(call, shape));
+      if (!withoutRoots) this.roots.push(miner ? pairOf(miner.roots(call, shape)) : this.#plainRoots(call, shape));
       return;
     }
     const { sA, sB, out } = call;

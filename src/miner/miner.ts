@@ -12,10 +12,11 @@ import type { Keypair } from '../crypto/keypair.ts';
 import { openingHash, PowSeal, sealMessage } from '../primitives/pow.ts';
 import type { BlobClient } from './blob-client.ts';
 import type { FragmentProgress, FragmentStore } from './fragment-store.ts';
+import { JobList } from './job-list.ts';
 import { RpcClient, RpcRefused } from './rpc-client.ts';
 import { TemplateBoard } from './template.ts';
 import type { FromTrainer, ToTrainer } from './trainer-messages.ts';
-import type { BestJson, FragmentJson, JobJson, TemplateJson, WinJson, WorkJson } from './wire.ts';
+import type { BestJson, FragmentJson, TemplateJson, WinJson, WorkJson } from './wire.ts';
 import { jobsCall } from './work-call.ts';
 
 /** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
@@ -70,7 +71,7 @@ export class Miner {
   readonly #options: MinerOptions;
   readonly #rpc: RpcClient;
   readonly #trainers: Trainer[];
-  #jobs = new Map<string, JobJson>();
+  readonly #jobs: JobList;
   #work: WorkJson | undefined;
   #template: TemplateJson | undefined;
   #state: MinerState = 'CONNECTING';
@@ -86,6 +87,7 @@ export class Miner {
     this.#rpc = new RpcClient(options.node, (connected) => {
       if (!connected) this.#enter('CONNECTING', options.node);
     });
+    this.#jobs = new JobList(this.#rpc);
     this.#trainers = Array.from({ length: options.threads }, (_, index) => this.#spawn(index));
   }
 
@@ -177,7 +179,7 @@ export class Miner {
   }
 
   async #claim(work: WorkJson, fragment: FragmentJson, progress: FragmentProgress): Promise<void> {
-    await this.#options.blobs.put(progress.delta, progress.deltaId);
+    await this.#upload(progress.deltaId, () => this.#options.store.uncheckedDelta(fragment.id));
     const args = {
       fragment: fromHex(fragment.id),
       transcript: progress.transcript,
@@ -196,9 +198,7 @@ export class Miner {
     // Starts of drawn segments and the last state are what checkers fetch; S_0 they compute from the round's weights.
     const starts = (fragment?.drawn ?? []).map((d) => d.segment).filter((segment) => segment > 0);
     for (const index of new Set([...starts, last])) {
-      const root = progress.states[index] as Bytes;
-      const state = this.#options.store.state(id, index, root);
-      if (state) await this.#options.blobs.put(state, root);
+      await this.#upload(progress.states[index] as Bytes, () => this.#options.store.uncheckedState(id, index));
     }
     const { states: rs, losses: rl, operands: rg } = transcript.roots();
     const states = wanted.map((index) => ({
@@ -207,6 +207,14 @@ export class Miner {
       path: transcript.openState(index),
     }));
     await this.#send(work, 'reveal', id, { fragment: fromHex(id), rs, rl, rg, states });
+  }
+
+  /** Hands a blob to the node unless it has it; the node checks that the bytes hash to `id`. */
+  async #upload(id: Bytes, read: () => Bytes | undefined): Promise<void> {
+    const { blobs } = this.#options;
+    if (await blobs.has(id)) return;
+    const bytes = read();
+    if (bytes) await blobs.put(bytes, id);
   }
 
   async #openWins(work: WorkJson, id: string, wins: readonly WinJson[]): Promise<void> {
@@ -226,7 +234,7 @@ export class Miner {
     const fragment = work.fragments.find((f) => f.id === id);
     const progress = this.#options.store.progress(id);
     if (!fragment || !progress?.finished) return undefined;
-    const job = await this.#job(fragment.job);
+    const job = await this.#jobs.get(fragment.job);
     return { progress, job, transcript: this.#options.store.transcript(progress, job) };
   }
 
@@ -285,7 +293,7 @@ export class Miner {
     trainer.fragment = fragment;
     trainer.aliveMs = Date.now();
     try {
-      const job = await this.#job(fragment.job);
+      const job = await this.#jobs.get(fragment.job);
       const { blobs } = this.#options;
       const [graph, dataset, theta] = await Promise.all([
         blobs.getHex(job.step_graph),
@@ -302,16 +310,6 @@ export class Miner {
       trainer.fragment = undefined;
       this.#enter('WAITING_JOB', `cannot fetch its blobs: ${(error as Error).message}`);
     }
-  }
-
-  async #job(id: string): Promise<JobJson> {
-    const known = this.#jobs.get(id);
-    if (known) return known;
-    const jobs = await this.#rpc.call<JobJson[]>('compute_jobs');
-    this.#jobs = new Map(jobs.map((job) => [job.id, job]));
-    const job = this.#jobs.get(id);
-    if (!job) throw new Error(`the node knows no job ${id}`);
-    return job;
   }
 
   #spawn(index: number): Trainer {

@@ -106,7 +106,7 @@ async function drawAgain(task: ToTrainer): Promise<boolean> {
   tickets.task = undefined;
   engine.load(index === 0 ? engine.firstState(task.theta) : must(store.state(fragment.id, index, root), 'S_(M-1)'));
   for (let t = index * job.segment_steps + 1; t < job.steps; t++) engine.step(seed, t, dataset);
-  const before = engine.state();
+  const before = engine.state().slice();
   tickets.task = task;
   tell({ type: 'started', from: job.steps });
   let drawn: string | undefined;
@@ -135,32 +135,30 @@ function resume({ job, fragment, theta }: ToTrainer, engine: JobEngine): Transcr
       return transcript;
     }
   }
-  const first = engine.firstState(theta);
   const transcript = new Transcript(shapeOf(job));
-  transcript.addState(stateRoot([first]));
-  engine.load(first);
+  engine.load(engine.firstState(theta));
+  transcript.addState(engine.stateRoot());
   return transcript;
 }
 
 function save({ job, fragment }: ToTrainer, engine: JobEngine, transcript: Transcript): void {
-  const state = engine.state();
-  transcript.addState(stateRoot([state]));
-  store.writeState(fragment.id, transcript.stepsDone / job.segment_steps, state);
+  transcript.addState(engine.stateRoot());
+  store.writeState(fragment.id, transcript.stepsDone / job.segment_steps, engine.state());
   store.writeProgress(fragment.id, { ...unfinished, steps: transcript.stepsDone, ...transcript.save() });
 }
 
 const NOTHING = new Uint8Array(32);
-const unfinished = { finished: false, transcript: NOTHING, deltaId: NOTHING, delta: new Uint8Array(0) };
+const unfinished = { finished: false, transcript: NOTHING, deltaId: NOTHING };
 
 function finish({ fragment }: ToTrainer, engine: JobEngine, transcript: Transcript, theta: Bytes): void {
   const delta = engine.deltaOf(theta, engine.state());
+  store.writeDelta(fragment.id, delta);
   store.writeProgress(fragment.id, {
     steps: transcript.stepsDone,
     ...transcript.save(),
     finished: true,
     transcript: transcript.root(),
     deltaId: stateRoot([delta]),
-    delta,
   });
 }
 

@@ -41,6 +41,10 @@ export class BlobDesk implements BlobPort {
     this.#transfer = transfer;
   }
 
+  has(id: Bytes): boolean {
+    return this.#store.has(id);
+  }
+
   async stat(id: Bytes): Promise<{ readonly length: number } | undefined> {
     if (!this.#store.has(id)) {
       try {
@@ -72,8 +76,9 @@ export class BlobDesk implements BlobPort {
     upload.missing.delete(index);
     if (upload.missing.size > 0) return;
     this.#uploads.delete(key);
-    if (!equal(idOf(statOf(upload.bytes)), id)) throw new RpcError(-32602, 'the bytes do not hash to the id');
-    await this.#store.put(upload.bytes);
+    const stat = statOf(upload.bytes);
+    if (!equal(idOf(stat), id)) throw new RpcError(-32602, 'the bytes do not hash to the id');
+    await this.#store.put(upload.bytes, stat);
   }
 
   /** Keeps and fetches what the jobs of the best state need, now and with every new head. */

@@ -58,7 +58,9 @@ export interface BlockMeta {
 }
 
 export interface BlobPort {
-  /** Length of a blob that is here or, with `fetch`, found among the peers. */
+  /** Whether the blob is here. */
+  has(id: Bytes): boolean;
+  /** Length of a blob that is here or was found among the peers. */
   stat(id: Bytes): Promise<{ readonly length: number } | undefined>;
   chunk(id: Bytes, index: number): Promise<Bytes | undefined>;
   /** Adds one chunk of a blob of `length` bytes; throws RpcError when the whole does not hash to its id. */

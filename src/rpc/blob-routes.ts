@@ -1,5 +1,5 @@
 /**
- * # Blob routes: GET and PUT of /v1/blobs/<id>/<chunk>.
+ * # Blob routes: HEAD and GET of /v1/blobs/<id>, GET and PUT of /v1/blobs/<id>/<chunk>.
  *
  * Always true: an id is 64 lower-case hex digits before anything is looked up, so that no name of a file reaches the
  * store; a PUT shows the token, from this machine, before its body is read.
@@ -23,6 +23,11 @@ interface Request {
 /** Adds the routes; `token` opens PUT. */
 export function blobRoutes(http: FastifyInstance, blobs: BlobPort, token: string): void {
   let lookups = 0;
+  // Whether it is here: no peer is asked. (Before GET, which would answer HEAD too.)
+  http.head<Request>('/v1/blobs/:id', async ({ params }, reply) => {
+    const id = idOf(params.id);
+    return reply.code(id && blobs.has(id) ? 200 : 404).send();
+  });
   http.get<Request>('/v1/blobs/:id', async ({ params }, reply) => {
     const id = idOf(params.id);
     if (!id) return refuse(reply, 400, 'a blob id is 64 lower-case hex digits');

@@ -58,7 +58,9 @@ test('a PUT without the right token is 401 and leaves nothing', async () => {
 test('what is uploaded in chunks is a blob when it hashes to its id, and is read back in chunks', async () => {
   assert.equal((await put(0, authorised())).status, 204);
   assert.equal((await send('GET', `/v1/blobs/${id}`)).status, 404);
+  assert.equal((await send('HEAD', `/v1/blobs/${id}`)).status, 404);
   assert.equal((await put(1, authorised())).status, 204);
+  assert.equal((await send('HEAD', `/v1/blobs/${id}`)).status, 200);
   const stat = await send('GET', `/v1/blobs/${id}`);
   assert.deepEqual([stat.status, JSON.parse(stat.body.toString())], [200, { length: blob.length }]);
   const chunks = await Promise.all([0, 1].map((index) => send('GET', `/v1/blobs/${id}/${index}`)));

@@ -106,7 +106,7 @@ function stubBackend(listeners: Set<(event: ChainEvent) => void>, changes: Parti
     submitTicket: refuse,
     work: () => ({ registered: false, fragments: [], reveals: [], openWins: [] }),
     duties: () => ({ segments: [], merges: [] }),
-    blobs: { stat: async () => undefined, chunk: async () => undefined, putChunk: async () => {} },
+    blobs: { has: () => false, stat: async () => undefined, chunk: async () => undefined, putChunk: async () => {} },
     ...changes,
   };
 }
