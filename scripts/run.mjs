@@ -27,6 +27,7 @@ const commands = {
   cli: (args) => [[node24, [...quiet, 'src/cli/main.ts', ...args]]],
   test: (args) => [[node24, [...quiet, 'scripts/test.mjs', ...args]]],
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],
+  acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],

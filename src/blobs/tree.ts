@@ -8,11 +8,9 @@
  * Source: docs/spec/engine.md section 10.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
-import { merkleRoot } from '../compute/merkle.ts';
-import { sha256 } from '../crypto/hash.ts';
+import { LEAF_BYTES, merkleRoot, treeRoot } from '../compute/merkle.ts';
 import { BlobError } from './errors.ts';
 
-const LEAF_BYTES = 4_096;
 const CHUNK_LEAVES = 64;
 export const CHUNK_BYTES = LEAF_BYTES * CHUNK_LEAVES;
 /** 1 GiB: 4,096 chunk roots are 128 KiB, which one answer holds. */
@@ -27,9 +25,6 @@ export interface BlobStat {
   readonly chunkRoots: readonly Bytes[];
 }
 
-/** Leaf hashing without an allocation per leaf; used only within a call. */
-const TAGGED_LEAF = new Uint8Array(1 + LEAF_BYTES);
-
 /** The id of a text: 64 lower-case hex digits, 0x optional, and nothing else. Throws BlobError BadId. */
 export function blobId(text: string): Bytes {
   if (!/^(0x)?[0-9a-f]{64}$/.test(text)) throw new BlobError('BadId', JSON.stringify(text.slice(0, 80)));
@@ -42,24 +37,13 @@ export function keyOf(id: Bytes): string {
   return toHex(id).slice(2);
 }
 
-/** The root over the leaves of 1 to 262,144 bytes. */
-function chunkRoot(bytes: Bytes): Bytes {
-  const leaves: Bytes[] = [];
-  for (let at = 0; at < bytes.length; at += LEAF_BYTES) {
-    const leaf = bytes.subarray(at, at + LEAF_BYTES);
-    TAGGED_LEAF.set(leaf, 1);
-    leaves.push(sha256(TAGGED_LEAF.subarray(0, 1 + leaf.length)));
-  }
-  return merkleRoot(leaves);
-}
-
 /** Cuts and hashes a blob. Throws BlobError Empty or TooLarge. */
 export function statOf(bytes: Bytes): BlobStat {
   if (bytes.length === 0) throw new BlobError('Empty', '0 bytes');
   if (bytes.length > MAX_BLOB_BYTES) throw new BlobError('TooLarge', `${bytes.length} bytes`);
   const chunkRoots: Bytes[] = [];
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
-    chunkRoots.push(chunkRoot(bytes.subarray(at, at + CHUNK_BYTES)));
+    chunkRoots.push(treeRoot(bytes.subarray(at, at + CHUNK_BYTES)));
   return { length: bytes.length, chunkRoots };
 }
 
@@ -93,7 +77,7 @@ export function runFits(stat: BlobStat, first: number, bytes: Bytes): boolean {
   for (let i = 0; i < count; i++) {
     const root = stat.chunkRoots[first + i];
     const chunk = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
-    if (root === undefined || !equal(chunkRoot(chunk), root)) return false;
+    if (root === undefined || !equal(treeRoot(chunk), root)) return false;
   }
   return true;
 }

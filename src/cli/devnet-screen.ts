@@ -140,8 +140,10 @@ export class DevnetScreen {
     const loss = round.loss === null ? '-' : round.loss.toFixed(4);
     const audit = await this.#rpc.call<{ exact: boolean }>('rewards_supplyAudit');
     const paid = await this.#paid();
+    const baseline = await this.#rpc.call<{ bigram: number | null } | null>('compute_baseline', [job.id]);
+    const bigram = baseline?.bigram?.toFixed(4) ?? '-';
     this.#terminal.out(
-      `  == job ${job.index} round ${round.r} ${round.phase}: held-out loss ${loss} nats/byte, ` +
+      `  == job ${job.index} round ${round.r} ${round.phase}: held-out loss ${loss} nats/byte (bigram ${bigram}), ` +
         `${round.accepted} accepted, ${round.rejected} rejected, ${round.cu ?? 0} CU; paid so far ${paid}; ` +
         `supply ${audit.exact ? 'exact' : 'WRONG'}`,
     );

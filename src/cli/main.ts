@@ -75,8 +75,8 @@ export function run(): void {
   process.on('unhandledRejection', fatal);
   // A second start takes 1.8 s of CPU instead of 2.7. In a folder of the user's own: who can write there can run code.
   enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'maitoken'));
-  // Blobs pass as buffers outside V8's heap. By default it collects the whole heap for every 64 MB of them: 100 times in
-  // two minutes of devnet, 130 ms each, a sixth of a node's time. Counted with the heap they are collected like it.
+  // Blobs pass as buffers outside V8's heap. By default it collects the whole heap for every 64 MB of them: 100 times
+  // in two minutes of devnet, 130 ms each, a sixth of a node's time. Counted with the heap they are collected like it.
   setFlagsFromString('--external-memory-accounted-in-global-limit');
   main(process.argv.slice(2), processTerminal()).then((code) => process.exit(code), fatal);
 }

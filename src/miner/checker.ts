@@ -60,6 +60,10 @@ export class Checker {
   readonly #origins = new Map<string, Bytes>();
   readonly #findings = new Map<string, Finding>();
   readonly #merges = new Map<string, { theta: Bytes; outer: Bytes; loss: number }>();
+  /** What is executed after the segment under way. */
+  #next: SegmentJson | undefined;
+  /** The state that it starts from, on its way: one at most. */
+  #coming: { readonly root: string; readonly state: Promise<Bytes> } | undefined;
   #duties: DutiesJson | undefined;
   #busy = false;
   #stopped = false;
@@ -103,8 +107,9 @@ export class Checker {
       ...duties.merges.map((duty) => [`merge ${duty.r} of ${duty.job}`, () => this.#merge(duties, duty)] as const),
       ...segments.map((duty) => [`segment ${duty.segment} of ${duty.id}`, () => this.#segment(duties, duty)] as const),
     ];
-    for (const [name, run] of tasks) {
+    for (const [i, [name, run]] of tasks.entries()) {
       if (this.#stopped) return;
+      this.#next = segments[i + 1 - duties.merges.length];
       try {
         await run();
       } catch (error) {
@@ -129,6 +134,24 @@ export class Checker {
     }
   }
 
+  /** Begins to fetch the state that the next segment starts from, while this one is executed. */
+  #expectNext(): void {
+    if (!this.#next) return;
+    const { id, segment, startRoot } = this.#next;
+    if (segment === 0 || this.#findings.has(`${id}/${segment}`) || this.#coming?.root === startRoot) return;
+    const state = this.#options.blobs.getHex(startRoot);
+    // Who waits for it hears of the failure.
+    state.catch(() => {});
+    this.#coming = { root: startRoot, state };
+  }
+
+  async #startOf(root: string): Promise<Bytes> {
+    const coming = this.#coming;
+    if (coming?.root !== root) return this.#options.blobs.getHex(root);
+    this.#coming = undefined;
+    return coming.state;
+  }
+
   /** Trains the segment again; accepts if it ends where the miner said, on the operands that he won with. */
   async #execute(duty: SegmentJson): Promise<Finding> {
     const started = performance.now();
@@ -139,11 +162,12 @@ export class Checker {
     const origin = this.#origins.get(duty.fragment.theta) ?? stateRoot([engine.firstState(theta)]);
     remember(this.#origins, duty.fragment.theta, origin);
     // A later start came under its own hash.
-    const start = duty.segment === 0 ? engine.firstState(theta) : await this.#options.blobs.getHex(duty.startRoot);
+    const start = duty.segment === 0 ? engine.firstState(theta) : await this.#startOf(duty.startRoot);
     let accept = duty.segment > 0 || equal(origin, fromHex(duty.startRoot));
     if (duty.first) accept &&= await this.#checkEnds(duty, engine, theta, origin);
     const digest = createHash('sha256');
     engine.load(start);
+    this.#expectNext();
     const seed = seedOf(duty.fragment);
     for (let t = duty.segment * job.segment_steps + 1; t <= (duty.segment + 1) * job.segment_steps; t++) {
       const wins = duty.wins.filter((win) => win.step === t);

@@ -24,8 +24,8 @@ import { type Mined, MinedGemm, type OperandRoots } from '../compute/pouw/miner-
 import type { NoiseHeader } from '../compute/pouw/noise.ts';
 import { encodeOpening } from '../compute/pouw/opening.ts';
 import { checkShape, type Place, type Shape } from '../compute/pouw/profile.ts';
-import { StateHasher } from '../compute/pouw/state-hasher.ts';
 import type { Target } from '../compute/pouw/ticket.ts';
+import { TreeHasher } from '../compute/pouw/tree-hasher.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { type FragmentSeed, stepSeed } from '../primitives/fragment.ts';
 import type { JobJson } from './wire.ts';
@@ -76,8 +76,8 @@ export class JobEngine {
   readonly #gemm: Products;
   readonly #evaluator: Evaluator | undefined;
   readonly #knots: readonly Knot[];
-  /** Absent over the plain reference. */
-  readonly #hasher: StateHasher | undefined;
+  /** Where the kernels hash faster than the host: then a state is hashed where it lies. */
+  readonly #hasher: TreeHasher | undefined;
 
   constructor({ job, graph, evalGraph, tickets, kernels = loadKernels() }: EngineParts) {
     this.#job = job;
@@ -88,7 +88,7 @@ export class JobEngine {
     const hash = fast && fasterLeafHash(fast, scratch, sha256, () => performance.now());
     const mined = fast && new MinedGemm(fast, scratch, hash);
     // The two take turns with one scratch: nothing is multiplied while a state is hashed.
-    this.#hasher = fast && new StateHasher(fast, scratch, hash);
+    this.#hasher = fast && !hash ? new TreeHasher(fast, scratch) : undefined;
     this.#gemm = new Products(kernels, mined, job.profile, tickets);
     this.#executor = new StepExecutor(kernels, this.#plan, this.#gemm);
     this.#evaluator = evalGraph && evaluatorOf(evalGraph);
@@ -115,7 +115,7 @@ export class JobEngine {
   /** The root of the state after the last step. */
   stateRoot(): Bytes {
     const { offset, parts, count } = this.#plan.state;
-    return this.#hasher?.root(offset, parts * count * FLOAT_BYTES) ?? stateRoot([this.state()]);
+    return this.#hasher?.rootAt(offset, parts * count * FLOAT_BYTES) ?? stateRoot([this.state()]);
   }
 
   /** Whether a value of the state is not finite: then the fragment is void (ENGINE.md section 10). */

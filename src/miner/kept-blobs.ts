@@ -1,7 +1,7 @@
 /**
  * # Kept blobs: what several duties read, fetched once.
  *
- * Always true: at most `maxBytes` are kept, the longest unread go first; a blob larger than that is handed on, not kept.
+ * Always true: at most `maxBytes` are kept, the longest unread go first; a larger blob is handed on, not kept.
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { BlobClient } from './blob-client.ts';

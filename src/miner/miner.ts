@@ -52,6 +52,8 @@ export interface MinerOptions {
   readonly blobs: BlobClient;
   readonly store: FragmentStore;
   readonly onEvent: (event: MinerEvent) => void;
+  /** Another module for the training threads; tests let a cheat train. */
+  readonly trainer?: URL;
 }
 
 interface Trainer {
@@ -320,7 +322,7 @@ export class Miner {
   }
 
   #startWorker(trainer: Trainer): Worker {
-    const worker = new Worker(WORKER, {
+    const worker = new Worker(this.#options.trainer ?? WORKER, {
       workerData: { board: trainer.board.memory, dir: this.#options.store.dir },
     });
     worker.on('message', (message: FromTrainer) => this.#fromTrainer(trainer, message));

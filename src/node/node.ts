@@ -10,6 +10,7 @@ import { must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
+import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
@@ -34,7 +35,7 @@ import { Drive } from './drive.ts';
 import { genesisBlock } from './genesis.ts';
 import { isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
-import { referee } from './referee.ts';
+import { refereeWith } from './referee.ts';
 import { serveSync } from './sync-link.ts';
 import { ticketEvaluator } from './ticket-evaluator.ts';
 
@@ -60,8 +61,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await mkdir(chainDir, { recursive: true });
 
   // Rules: pure.
-  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host: { ...SIGNATURES, referee } });
+  const evaluate = ticketEvaluator((text) => log('warn', text));
+  const host = { ...SIGNATURES, referee: refereeWith(evaluate) };
+  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
   const genesis = genesisBlock(spec, runtime);
+
+  installFastTree((text) => log('warn', text));
 
   // Memory: blocks and states, then blobs.
   const { pruning } = config;
@@ -79,7 +84,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: sealAuthor, fragment: sealFragment },
     runtime,
-    evaluate: ticketEvaluator((text) => log('warn', text)),
+    evaluate,
   };
   const chain = new Chain({ rules, store, finality: new DepthFinality(spec.consensus.finalityDepth) });
   const pool = new Pool({

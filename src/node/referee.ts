@@ -9,7 +9,7 @@ import { transcriptRoot, verifyOperands, verifyState } from '../compute/transcri
 import type { Referee } from '../runtime/referee.ts';
 
 /** A referee with a proven-equal evaluator of tickets: with the kernels' a registration costs half as much. */
-function refereeWith(evaluate: TicketEvaluator): Referee {
+export function refereeWith(evaluate: TicketEvaluator): Referee {
   return {
     transcript: ({ rS, rL, rG }) => transcriptRoot({ states: rS, losses: rL, operands: rG }),
     opensState: verifyState,

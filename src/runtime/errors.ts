@@ -6,7 +6,7 @@
  */
 import { fixed, type Of, struct, tuple, u8, unit, variant } from '../codec/index.ts';
 
-export const ModuleError = struct({ index: u8, error: fixed(4) }, { path: 'sp_runtime::ModuleError' });
+const ModuleError = struct({ index: u8, error: fixed(4) }, { path: 'sp_runtime::ModuleError' });
 
 export const TokenError = variant(
   {

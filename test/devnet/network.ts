@@ -122,14 +122,15 @@ export interface Process {
   readonly dir: string;
   readonly log: string;
   child: ChildProcess;
-  /** Starts the same process again, with the same directory and ports. */
-  restart(): void;
+  /** Starts the same process again, with the same directory and ports, and `more` flags. */
+  restart(more?: readonly string[]): void;
 }
 
 export class TestNetwork {
   readonly dir = mkdtempSync(join(tmpdir(), 'maitoken-net-'));
   readonly nodes: (Process & { readonly rpcPort: number; readonly rpc: RpcClient })[] = [];
   readonly miners: Process[] = [];
+  readonly others: Process[] = [];
   readonly assets: Assets;
   readonly #spec: string;
   #bootnodes: string[] = [];
@@ -200,6 +201,19 @@ export class TestNetwork {
     return process;
   }
 
+  /** Starts a program of the tests beside a node; it is given the node's URL, token file and a folder after `args`. */
+  addProgram(script: string, args: readonly string[], node = 0): Process {
+    const name = `${script}-${args[0]}`;
+    const dir = join(this.dir, name);
+    mkdirSync(dir, { recursive: true });
+    const { rpcPort, dir: nodeDir } = this.nodes[node] as (typeof this.nodes)[number];
+    const token = join(nodeDir, 'chains', 'small', 'blobs.token');
+    const file = join(import.meta.dirname, `${script}.ts`);
+    const process = this.#spawn(name, dir, [...args, `ws://127.0.0.1:${rpcPort}`, token, dir], file);
+    this.others.push(process);
+    return process;
+  }
+
   rpc(node = 0): RpcClient {
     return (this.nodes[node] as (typeof this.nodes)[number]).rpc;
   }
@@ -215,25 +229,26 @@ export class TestNetwork {
       const lines = readFileSync(log, 'utf8').split('\n').slice(-15);
       return `== ${name}\n${lines.map((line) => line.slice(0, 240)).join('\n')}`;
     };
-    return [...this.nodes, ...this.miners].map(tail).join('\n');
+    return [...this.nodes, ...this.miners, ...this.others].map(tail).join('\n');
   }
 
   async stop(): Promise<void> {
     for (const { rpc } of this.nodes) rpc.close();
-    await Promise.all([...this.miners, ...this.nodes].map(({ child }) => end(child)));
+    await Promise.all([...this.others, ...this.miners, ...this.nodes].map(({ child }) => end(child)));
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  #spawn(name: string, dir: string, args: readonly string[]): Process {
+  #spawn(name: string, dir: string, args: readonly string[], file = MAIN): Process {
     const log = join(this.dir, `${name}.log`);
-    const start = (): ChildProcess => {
-      const flags = name.startsWith('miner') ? ENGINE_FLAGS : ['--no-warnings'];
-      const child = spawn(process.execPath, [...flags, MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const isMiner = name.includes('miner');
+    const start = (more: readonly string[] = []): ChildProcess => {
+      const flags = isMiner ? ENGINE_FLAGS : ['--no-warnings'];
+      const child = spawn(process.execPath, [...flags, file, ...args, ...more], { stdio: ['pipe', 'pipe', 'pipe'] });
       // As the devnet runs them: miners give way to nodes and checkers.
-      if (name.startsWith('miner') && child.pid !== undefined) setPriority(child.pid, 10);
-      const file = createWriteStream(log, { flags: 'a' });
-      child.stdout?.pipe(file, { end: false });
-      child.stderr?.pipe(file, { end: false });
+      if (isMiner && child.pid !== undefined) setPriority(child.pid, 10);
+      const sink = createWriteStream(log, { flags: 'a' });
+      child.stdout?.pipe(sink, { end: false });
+      child.stderr?.pipe(sink, { end: false });
       return child;
     };
     const started: Process = {
@@ -241,8 +256,8 @@ export class TestNetwork {
       dir,
       log,
       child: start(),
-      restart: () => {
-        started.child = start();
+      restart: (more) => {
+        started.child = start(more);
       },
     };
     return started;

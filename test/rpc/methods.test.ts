@@ -150,6 +150,9 @@ test('compute_*: jobs, rounds, fragments and blocks are one story', async () => 
   assert.deepEqual(await ask('compute_round', [job.id, job.round.r, block]), job.round);
   assert.equal(await ask('compute_round', [job.id, 99, block]), null);
   assert.equal(await ask('compute_job', [hex(32)]), null);
+  const { bigram } = await ask<{ bigram: number }>('compute_baseline', [job.id]);
+  assert.ok(bigram > 2 && bigram < 3.5, `a bigram model of source text: ${bigram}`);
+  assert.equal(await ask('compute_baseline', [hex(32)]), null);
   const assigned = await ask<FragmentJson[]>('compute_assignments', [owner, block]);
   assert.ok(assigned.length >= 2);
   const won = await ask<Record<string, unknown> & { fragment: string; transactions: number }>('compute_block', [block]);

@@ -1,4 +1,5 @@
 /** # checker: executes drawn segments again for a checker's account; a dev validator starts one by itself. */
+import { installFastTree } from '../../compute/engine/fast-tree.ts';
 import { installFastPaths } from '../../crypto/native/install.ts';
 import { BlobClient } from '../../miner/blob-client.ts';
 import { Checker } from '../../miner/checker.ts';
@@ -19,6 +20,7 @@ export async function checkerCommand(argv: readonly string[], terminal: Terminal
   const name = chosenIdentity(options);
   if (!name) throw new UsageError('maitoken checker: genesis checkers only so far; give a dev identity like --bob');
   await installFastPaths();
+  installFastTree((text) => terminal.err(text));
   const { account, key } = devChecker(name);
   const url = options.node ?? 'ws://127.0.0.1:9944';
   const checker = new Checker({

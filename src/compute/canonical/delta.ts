@@ -80,7 +80,10 @@ export function decodeDelta(blob: Bytes, n: number): Delta | undefined {
 
 /** value = f32(q) * s of every weight. */
 export function deltaValues(delta: Delta): Float32Array {
-  return Float32Array.from(delta.levels, (q, i) => q * (delta.scales[Math.floor(i / BLOCK)] as number));
+  const { levels, scales } = delta;
+  const values = new Float32Array(levels.length);
+  for (let i = 0; i < values.length; i++) values[i] = (levels[i] as number) * (scales[Math.floor(i / BLOCK)] as number);
+  return values;
 }
 
 /** sqrt of the SUM over chunks of 4,096 of the SUM of squares: the norm of a fragment's values. */

@@ -5,15 +5,7 @@
  * without padding between the parts, cut into 4,096-byte leaves of which the last may be shorter.
  */
 import type { Bytes } from '../../base/bytes.ts';
-import { merkleLeaf, merkleRoot } from '../merkle.ts';
-
-/** Bytes of a leaf. */
-export const LEAF_BYTES = 4096;
-
-/** The number of leaves of a state of `bytes` bytes. */
-export function stateLeafCount(bytes: number): number {
-  return Math.ceil(bytes / LEAF_BYTES);
-}
+import { LEAF_BYTES, merkleLeaf, merkleRoot, treeRoot } from '../merkle.ts';
 
 /** The leaf hashes of a state given in parts, each a view of little-endian f32 bytes. */
 export function stateLeaves(parts: readonly Bytes[]): Bytes[] {
@@ -39,5 +31,5 @@ export function stateLeaves(parts: readonly Bytes[]): Bytes[] {
 
 /** The state root of parts that hold at least one byte together. */
 export function stateRoot(parts: readonly Bytes[]): Bytes {
-  return merkleRoot(stateLeaves(parts));
+  return parts.length === 1 ? treeRoot(parts[0] as Bytes) : merkleRoot(stateLeaves(parts));
 }

@@ -8,6 +8,7 @@ import type { Fragment, JobSpec, Round, RoundRecord } from '../../runtime/pallet
 import type { BlockRef } from '../../state/store.ts';
 import type { StateView } from '../../state/view.ts';
 import type { Backend } from '../backend.ts';
+import { baselineOf } from '../baseline.ts';
 import { toHex } from '../hex.ts';
 import { account, hash, integer, optional, optionalHash } from '../params.ts';
 import { blockAt, read, readMuch } from '../reading.ts';
@@ -43,6 +44,10 @@ function jobMethods(): Method[] {
         const record = compute.roundRecord(view, id, r);
         return record ? recordJson(r, record) : null;
       });
+    }),
+    method('compute_baseline', [hash], async (context, id) => {
+      const found = await readMuch(context, undefined, (view) => jobOf(view, id));
+      return found ? { bigram: await baselineOf(context.backend, found.job) } : null;
     }),
     method('compute_fragment', [hash, optionalHash], (context, id, at) => {
       return read(context, at, (view) => {

@@ -170,7 +170,7 @@ function inAccounts(chain: Chain): bigint {
 }
 
 /** What an account may spend now: free less what is locked, and less the deposit where it must stay open. */
-export function reducible(chain: Chain, who: AccountId, keep: Preservation): bigint {
+function reducible(chain: Chain, who: AccountId, keep: Preservation): bigint {
   return reducibleOf(chain, chain.use(System).state.Account.get(who), keep);
 }
 
@@ -188,7 +188,7 @@ function mayClose(info: AccountInfo): boolean {
 }
 
 /** Moves `amount`; fails with Substrate's token errors. */
-export function transfer(chain: Chain, from: AccountId, to: AccountId, amount: bigint, keep: Preservation): void {
+function transfer(chain: Chain, from: AccountId, to: AccountId, amount: bigint, keep: Preservation): void {
   const at = chain.use(Declared);
   const sender = at.use(System).state.Account.get(from);
   checkWithdraw(at, sender, amount, keep);

@@ -15,7 +15,7 @@ import { creditWork } from './rewards.ts';
 
 const PATH = 'pallet_certificates';
 
-export const Verification = struct(
+const Verification = struct(
   {
     /** Segments that were executed again, in draw order. */
     segments: vec(u32),

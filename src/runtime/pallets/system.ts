@@ -33,7 +33,7 @@ import {
 export const BLOCK_HASH_COUNT = 2400;
 
 /** The dispatch info in an event. */
-export const DispatchEventInfo = struct(
+const DispatchEventInfo = struct(
   { weight: Weight, class: DispatchClass, pays_fee: Pays },
   { path: 'frame_system::DispatchEventInfo' },
 );

@@ -55,7 +55,7 @@ export const TransactionPayment = rules(Declared, {
   },
 });
 
-export const InclusionFee = struct(
+const InclusionFee = struct(
   { base_fee: Balance, len_fee: Balance, adjusted_weight_fee: Balance },
   { path: 'pallet_transaction_payment::types::InclusionFee' },
 );
