@@ -1,8 +1,8 @@
 /**
  * # Tree hasher: the root over 4,096-byte leaves, by the kernels.
  *
- * Always true: the root is `plainTreeRoot` of the same bytes; only time differs. A state of the dev job is 20.7 MB: on a
- * core without SHA instructions the kernels' four lanes take 43 ms for it, the host, leaf by leaf, 100.
+ * Always true: the root is `plainTreeRoot` of the same bytes; only time differs. A state of the dev job is 20.7 MB.
+ * On a core without SHA instructions the kernels' four lanes take 43 ms for it, the host, leaf by leaf, 100.
  */
 import { assert } from '../../base/assert.ts';
 import type { Bytes } from '../../base/bytes.ts';
