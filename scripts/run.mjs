@@ -29,6 +29,7 @@ const commands = {
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
+  pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],
   genesis: () => [[node24, ['scripts/genesis.mjs']]],
@@ -91,9 +92,8 @@ function usable() {
 function run(file, argv) {
   return new Promise((resolve) => {
     const child = spawn(file, argv, { cwd: root, env: withNode24, stdio: 'inherit' });
-    // The terminal sends Ctrl-C to the whole group: wait for the child to end cleanly, and pass on a kill meant for us.
-    process.on('SIGINT', () => {});
-    process.on('SIGTERM', () => child.kill('SIGTERM'));
+    // Ctrl-C reaches the whole group, `kill` only us: pass both on, and wait for the child to end cleanly.
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
     child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
     child.on('error', (error) => fail(`cannot start ${file}: ${error.message}`));
   });

@@ -64,14 +64,14 @@ export function startsWith(bytes: Bytes, prefix: Bytes): boolean {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8 bytes of a string. */
 export function utf8(text: string): Bytes {
   return encoder.encode(text);
 }
 
-/** The string of UTF-8 bytes. Throws TypeError on malformed input. */
+/** The string of UTF-8 bytes, a byte order mark included: other bytes, other strings. Throws TypeError on malformed input. */
 export function fromUtf8(bytes: Bytes): string {
   return decoder.decode(bytes);
 }

@@ -13,6 +13,7 @@ export function benchmarkAssets(): { job: JobJson; graph: Bytes; dataset: Bytes;
     step_graph: config.stepGraph,
     eval_graph: config.evalGraph,
     init_root: config.initRoot,
+    init_loss: config.initLoss,
     dataset: config.dataset,
     holdout: config.holdout,
     record_bytes: config.recordBytes,

@@ -27,6 +27,8 @@ interface RoundJson {
   readonly r: number;
   readonly phase: string;
   readonly loss: number | null;
+  /** Of the weights that the round started from. */
+  readonly loss_before: number | null;
   readonly accepted: number | readonly string[];
   readonly rejected: number;
   readonly cu?: number;
@@ -137,13 +139,13 @@ export class DevnetScreen {
   }
 
   async #showRound(job: JobJson, round: RoundJson): Promise<void> {
-    const loss = round.loss === null ? '-' : round.loss.toFixed(4);
+    const [before, loss] = [round.loss_before, round.loss].map((nats) => nats?.toFixed(4) ?? '-');
     const audit = await this.#rpc.call<{ exact: boolean }>('rewards_supplyAudit');
     const paid = await this.#paid();
     const baseline = await this.#rpc.call<{ bigram: number | null } | null>('compute_baseline', [job.id]);
     const bigram = baseline?.bigram?.toFixed(4) ?? '-';
     this.#terminal.out(
-      `  == job ${job.index} round ${round.r} ${round.phase}: held-out loss ${loss} nats/byte (bigram ${bigram}), ` +
+      `  == job ${job.index} round ${round.r} ${round.phase}: held-out loss ${before} -> ${loss} nats/byte (bigram ${bigram}), ` +
         `${round.accepted} accepted, ${round.rejected} rejected, ${round.cu ?? 0} CU; paid so far ${paid}; ` +
         `supply ${audit.exact ? 'exact' : 'WRONG'}`,
     );
@@ -153,6 +155,7 @@ export class DevnetScreen {
       index: job.index,
       round: round.r,
       outcome: round.phase,
+      lossBefore: round.loss_before,
       loss: round.loss,
       cu: round.cu,
     };

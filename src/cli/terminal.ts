@@ -23,8 +23,9 @@ export function processTerminal(): Terminal {
     untilStopped: () =>
       new Promise((resolve) => {
         const stop = (): void => resolve(0);
-        process.once('SIGINT', stop);
-        process.once('SIGTERM', stop);
+        // Asked twice (by the terminal and by who started us), it is still one stop, and a clean one.
+        process.on('SIGINT', stop);
+        process.on('SIGTERM', stop);
       }),
   };
 }

@@ -11,9 +11,10 @@ import { recordIndices } from '../compute/canonical/philox.ts';
 import { type Knot, learningRate } from '../compute/canonical/schedule.ts';
 import { stateRoot } from '../compute/canonical/state-root.ts';
 import type { WasmKernels } from '../compute/canonical/wasm.ts';
+import { evaluatorOf } from '../compute/engine/held-out-loss.ts';
 import { loadKernels } from '../compute/engine/kernels-file.ts';
 import { readStepGraph } from '../compute/graph/step-graph.ts';
-import { Evaluator, floatOfBits, StepExecutor, stepKey } from '../compute/plan/executor.ts';
+import { type Evaluator, floatOfBits, StepExecutor, stepKey } from '../compute/plan/executor.ts';
 import { type GemmBackend, plainGemm } from '../compute/plan/gemm-backend.ts';
 import type { GemmCall, Plan } from '../compute/plan/plan.ts';
 import { planStep } from '../compute/plan/planner.ts';
@@ -158,11 +159,6 @@ export class JobEngine {
     if (!this.#evaluator) throw new Error('this engine was made without an evaluation graph');
     return this.#evaluator.meanLoss(theta, holdout);
   }
-}
-
-function evaluatorOf(graph: Bytes): Evaluator {
-  const kernels = loadKernels();
-  return new Evaluator(kernels, planStep(readStepGraph(graph)), plainGemm(kernels));
 }
 
 /** Multiplies for the executor: every product is committed to, and mined where there is a template and it fits. */

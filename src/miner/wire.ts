@@ -13,6 +13,7 @@ export interface JobJson {
   readonly step_graph: string;
   readonly eval_graph: string;
   readonly init_root: string;
+  readonly init_loss: number;
   readonly dataset: string;
   readonly holdout: string;
   readonly record_bytes: number;

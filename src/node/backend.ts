@@ -77,7 +77,11 @@ export function nodeBackend(parts: BackendParts): Backend {
     pending: () => pool.pending(),
     nextNonce: (account) =>
       pool.nextNonce(account, readStorage(bestView(store), System.declared.storage.Account, account).nonce),
-    peers: () => network.peers().map(({ id }) => ({ peerId: id, roles: 'FULL', bestHash: '', bestNumber: 0 })),
+    peers: () =>
+      network.peers().map(({ id }) => {
+        const { bestHash, bestNumber } = sync.statusOf(id) ?? { bestHash: store.genesis.hash, bestNumber: 0 };
+        return { peerId: id, roles: 'FULL', bestHash: toHex(bestHash), bestNumber };
+      }),
     localPeerId: () => network.peerId,
     listenAddresses: () => network.addresses(),
     syncState: () => ({

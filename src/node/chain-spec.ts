@@ -20,6 +20,8 @@ const PublicJob = z.strictObject({
   stepGraph: hash,
   evalGraph: hash,
   initRoot: hash,
+  /** f32 bits; 0: not measured. */
+  initLoss: u32.default(0),
   dataset: hash,
   holdout: hash,
   recordBytes: u32,
@@ -120,8 +122,19 @@ export function parseChainSpec(text: string, source: string): ChainSpec {
   }
   const parsed = ChainSpecSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new ChainSpecError(`--chain ${source}: field ${issue?.path.join('.') || '(top)'}: ${issue?.message}`);
+  const { path, message } = deepest(parsed.error.issues);
+  throw new ChainSpecError(`--chain ${source}: field ${path.join('.') || '(top)'}: ${message}`);
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** The first fault; of a choice between forms, the one that lies deepest: the form that was meant. */
+function deepest(issues: readonly Issue[]): { readonly path: readonly PropertyKey[]; readonly message: string } {
+  const [first] = issues;
+  if (first?.code !== 'invalid_union') return first ?? { path: [], message: 'invalid' };
+  const faults = first.errors.map(deepest);
+  const meant = faults.reduce((a, b) => (b.path.length > a.path.length ? b : a), { path: [], message: first.message });
+  return { path: [...first.path, ...meant.path], message: meant.message };
 }
 
 /** The runtime's parameters on this chain. */

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type Bytes, concat, toHex, utf8 } from '../base/bytes.ts';
 import { stateRoot } from '../compute/canonical/state-root.ts';
 import { CorpusError, type CorpusFile, type PackedCorpus, packCorpus, RECORD_BYTES } from '../compute/corpus.ts';
+import { heldOutLoss } from '../compute/engine/held-out-loss.ts';
 import { compile } from '../compute/graph/compile.ts';
 import type { Optimiser } from '../compute/graph/optimiser.ts';
 import { writeStepGraph } from '../compute/graph/step-graph.ts';
@@ -92,7 +93,7 @@ function shippedFiles(): CorpusFile[] {
     .map((path) => ({ name: relative(root, path), bytes: readFileSync(path) }));
 }
 
-/** The public jobs of a dev or local genesis over this text. */
+/** The public jobs of a dev or local genesis over this text. About 5 s: their first held-out losses are measured. */
 export function publicJobs(data: string | undefined, profile: number): PublicJobConfig[] {
   const graphs = devGraphs();
   const text = corpus(data);
@@ -117,12 +118,11 @@ export function publicJobs(data: string | undefined, profile: number): PublicJob
     fragmentsPerRound: FRAGMENTS_PER_ROUND,
     gatePpm: GATE_PPM,
   };
-  return Array.from({ length: JOBS }, (_, index) => ({
-    index,
-    initRoot: root(initialTheta(index)),
-    stagger: index * STAGGER_BLOCKS,
-    ...shared,
-  }));
+  return Array.from({ length: JOBS }, (_, index) => {
+    const theta = initialTheta(index);
+    const initLoss = heldOutLoss(graphs.evaluation, theta, text.holdout);
+    return { index, initRoot: root(theta), initLoss, stagger: index * STAGGER_BLOCKS, ...shared };
+  });
 }
 
 /** The spec with its jobs over another text; a raw spec cannot be changed so. */

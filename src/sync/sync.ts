@@ -100,6 +100,11 @@ export class Sync {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
+  /** What a peer last said of itself. */
+  statusOf(peer: PeerId): Status | undefined {
+    return this.peers.get(peer)?.status;
+  }
+
   step(now: Millis, input: SyncInput): readonly SyncEffect[] {
     this.out = [];
     this.take(now, input);

@@ -1,14 +1,18 @@
 /**
  * # Network: a real network for tests: processes, sockets, LevelDB, and a training job small enough to finish rounds in
- * seconds. Each process has a directory of its own; whoever starts a network stops it.
+ * seconds.
+ *
+ * Always true: each process, with its children and threads, can read and write its own directory and no other's: Node's
+ * permission model refuses it. Whoever starts a network stops it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { setPriority, tmpdir } from 'node:os';
+import { homedir, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { stateRoot } from '../../src/compute/canonical/state-root.ts';
+import { heldOutLoss } from '../../src/compute/engine/held-out-loss.ts';
 import { compile } from '../../src/compute/graph/compile.ts';
 import { writeStepGraph } from '../../src/compute/graph/step-graph.ts';
 import { charTransformer } from '../../src/compute/models/char-transformer.ts';
@@ -21,6 +25,7 @@ import { peerIdOf } from '../../src/p2p/host.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const MAIN = join(ROOT, 'src', 'cli', 'main.ts');
+const CLOCK = join(import.meta.dirname, 'clock.ts');
 
 /** A quarter of the dev model's step: one layer over 16 records of 17 bytes; every linear still fits a slab. */
 const SMALL = { V: 256, T: 16, C: 256, L: 1, heads: 4, ffn: 1024, B: 16 } as const;
@@ -91,6 +96,7 @@ export function smallAssets(overrides: SpecOverrides = {}): Assets {
     stepGraph: root(graph),
     evalGraph: root(evaluation),
     initRoot: root(weights),
+    initLoss: heldOutLoss(evaluation, weights, holdout),
     dataset: root(dataset),
     holdout: root(holdout),
     recordBytes: size,
@@ -122,6 +128,8 @@ export interface Process {
   readonly dir: string;
   readonly log: string;
   child: ChildProcess;
+  /** What it may touch, as NODE_OPTIONS. */
+  readonly permissions: string;
   /** Starts the same process again, with the same directory and ports, and `more` flags. */
   restart(more?: readonly string[]): void;
 }
@@ -133,6 +141,8 @@ export class TestNetwork {
   readonly others: Process[] = [];
   readonly assets: Assets;
   readonly #spec: string;
+  /** How far the clocks of processes that start from now on are ahead. */
+  clockAheadMs = 0;
   #bootnodes: string[] = [];
 
   constructor(assets: Assets) {
@@ -161,7 +171,7 @@ export class TestNetwork {
     if (!checker) args.push('--no-checker');
     for (const address of this.#bootnodes) args.push('--bootnodes', address);
     this.#bootnodes.push(`/ip4/127.0.0.1/tcp/${port}/p2p/${await peerIdOf(seed)}`);
-    const process = this.#spawn(`node-${name}`, dir, args);
+    const process = this.#spawn({ name: `node-${name}`, dir, args });
     const rpc = new RpcClient(`ws://127.0.0.1:${rpcPort}`);
     this.nodes.push(Object.assign(process, { rpcPort, rpc }));
     await until(() => rpc.connected, 30_000, `node ${name} answers`);
@@ -196,7 +206,7 @@ export class TestNetwork {
       '--dir',
       dir,
     ];
-    const process = this.#spawn(`miner-${name}`, dir, [...args, '--blob-token-file', token]);
+    const process = this.#spawn({ name: `miner-${name}`, dir, args: [...args, '--blob-token-file', token], token });
     this.miners.push(process);
     return process;
   }
@@ -209,7 +219,8 @@ export class TestNetwork {
     const { rpcPort, dir: nodeDir } = this.nodes[node] as (typeof this.nodes)[number];
     const token = join(nodeDir, 'chains', 'small', 'blobs.token');
     const file = join(import.meta.dirname, `${script}.ts`);
-    const process = this.#spawn(name, dir, [...args, `ws://127.0.0.1:${rpcPort}`, token, dir], file);
+    const given = [...args, `ws://127.0.0.1:${rpcPort}`, token, dir];
+    const process = this.#spawn({ name, dir, args: given, token, file });
     this.others.push(process);
     return process;
   }
@@ -238,12 +249,16 @@ export class TestNetwork {
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  #spawn(name: string, dir: string, args: readonly string[], file = MAIN): Process {
+  #spawn({ name, dir, args, token, file = MAIN }: Start): Process {
     const log = join(this.dir, `${name}.log`);
     const isMiner = name.includes('miner');
+    const permissions = permissionsOf([this.#spec, token ?? this.#spec], dir);
     const start = (more: readonly string[] = []): ChildProcess => {
+      const ahead = String(this.clockAheadMs);
+      const env = { ...process.env, TEST_CLOCK_AHEAD_MS: ahead, NODE_OPTIONS: `${permissions} --import ${CLOCK}` };
       const flags = isMiner ? ENGINE_FLAGS : ['--no-warnings'];
-      const child = spawn(process.execPath, [...flags, file, ...args, ...more], { stdio: ['pipe', 'pipe', 'pipe'] });
+      const argv = [...flags, file, ...args, ...more];
+      const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'pipe'], env });
       // As the devnet runs them: miners give way to nodes and checkers.
       if (isMiner && child.pid !== undefined) setPriority(child.pid, 10);
       const sink = createWriteStream(log, { flags: 'a' });
@@ -255,6 +270,7 @@ export class TestNetwork {
       name,
       dir,
       log,
+      permissions,
       child: start(),
       restart: (more) => {
         started.child = start(more);
@@ -262,6 +278,26 @@ export class TestNetwork {
     };
     return started;
   }
+}
+
+interface Start {
+  readonly name: string;
+  readonly dir: string;
+  readonly args: readonly string[];
+  /** The blob token of its node: the one file of another process that it may read. */
+  readonly token?: string;
+  readonly file?: string;
+}
+
+/** The program and these files may be read, `own` and the cache of compiled modules be written: nothing else. */
+function permissionsOf(files: readonly string[], own: string): string {
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'maitoken');
+  const read = [ROOT, realpathSync(join(ROOT, 'node_modules')), ...files, own, cache];
+  return [
+    '--permission --allow-child-process --allow-worker --allow-addons',
+    ...read.map((path) => `--allow-fs-read=${path}`),
+    ...[own, cache].map((path) => `--allow-fs-write=${path}`),
+  ].join(' ');
 }
 
 /** Ends a process: SIGTERM, and SIGKILL after 10 s. */

@@ -78,6 +78,7 @@ export function smallJob(index: number, changes: Partial<JobSpec> = {}): JobSpec
     step_graph: name('step graph'),
     eval_graph: name('eval graph'),
     init_root: name('weights', index),
+    init_loss: 0,
     dataset: name('records', index),
     holdout: name('held out', index),
     record_bytes: 65,

@@ -40,9 +40,12 @@ function jobMethods(): Method[] {
       return readMuch(context, at, (view) => {
         const found = jobOf(view, id);
         if (!found) return null;
-        if (r === undefined || r === found.round.r) return roundJson(found.round);
-        const record = compute.roundRecord(view, id, r);
-        return record ? recordJson(r, record) : null;
+        const number = r ?? found.round.r;
+        const before = number === 0 ? found.job.init_loss : compute.roundRecord(view, id, number - 1)?.loss;
+        const loss_before = lossOf(before ?? 0);
+        if (number === found.round.r) return { ...roundJson(found.round), loss_before };
+        const record = compute.roundRecord(view, id, number);
+        return record ? { ...recordJson(number, record), loss_before } : null;
       });
     }),
     method('compute_baseline', [hash], async (context, id) => {
@@ -156,12 +159,17 @@ function jobJson({ id, job, round, cu }: { id: Bytes; job: JobSpec; round: Round
 function roundJson(round: Round) {
   const { phase, loss, ...rest } = round;
   const since = phase.type === 'Train' ? null : phase.value;
-  return { ...(hexed(rest) as Record<string, unknown>), phase: phase.type, since, loss: loss === 0 ? null : f32(loss) };
+  return { ...(hexed(rest) as Record<string, unknown>), phase: phase.type, since, loss: lossOf(loss) };
+}
+
+/** Of f32 bits; null where nothing was measured. */
+function lossOf(bits: number): number | null {
+  return bits === 0 ? null : f32(bits);
 }
 
 function recordJson(r: number, record: RoundRecord) {
   const { outcome, loss, ...rest } = record;
-  return { r, phase: outcome.type, loss: loss === 0 ? null : f32(loss), ...(hexed(rest) as Record<string, unknown>) };
+  return { r, phase: outcome.type, loss: lossOf(loss), ...(hexed(rest) as Record<string, unknown>) };
 }
 
 export function fragmentJson(fragment: Fragment) {

@@ -208,7 +208,7 @@ function openJob(at: JobsScope, job: JobSpec): void {
     outstanding: 0,
     accepted: [],
     rejected: 0,
-    loss: 0,
+    loss: job.init_loss,
   });
 }
 

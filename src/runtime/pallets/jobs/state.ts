@@ -42,6 +42,8 @@ export const JobSpec = struct(
     eval_graph: hash,
     /** Blob of the initial weights. */
     init_root: hash,
+    /** f32 bits of their held-out loss, which the first merge is measured by; 0 where nobody measured it. */
+    init_loss: u32,
     /** Blobs of the packed training and held-out records. */
     dataset: hash,
     holdout: hash,
@@ -96,7 +98,7 @@ export const Round = struct(
     outstanding: u32,
     accepted: vec(hash, MAX_ACCEPTED),
     rejected: u32,
-    /** f32 bits of the held-out loss of theta; 0 before the first merge. */
+    /** f32 bits of the held-out loss of theta; 0 before the first merge of a job without `init_loss`. */
     loss: u32,
   },
   named('Round'),
