@@ -19,11 +19,12 @@ const separator = windows ? ';' : ':';
 const withNode24 = { ...env, [pathKey]: `${dirname(node24)}${separator}${bin}${separator}${env[pathKey] ?? ''}` };
 
 const quiet = ['--no-warnings'];
+const engine = ['--no-liftoff', '--experimental-wasm-revectorize'];
 const commands = {
   devnet: (args) => [[node24, [...quiet, 'src/cli/main.ts', 'devnet', ...args]]],
   node: (args) => [[node24, [...quiet, 'src/cli/main.ts', ...args]]],
-  // The compiler pass makes training a third faster; every engine proves itself before it is used.
-  miner: (args) => [[node24, [...quiet, '--experimental-wasm-revectorize', 'src/cli/main.ts', 'miner', ...args]]],
+  // As in src/node/children.ts: makes training a third faster; every engine proves itself before it is used.
+  miner: (args) => [[node24, [...quiet, ...engine, 'src/cli/main.ts', 'miner', ...args]]],
   cli: (args) => [[node24, [...quiet, 'src/cli/main.ts', ...args]]],
   test: (args) => [[node24, [...quiet, 'scripts/test.mjs', ...args]]],
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],

@@ -71,7 +71,7 @@ export function utf8(text: string): Bytes {
   return encoder.encode(text);
 }
 
-/** The string of UTF-8 bytes, a byte order mark included: other bytes, other strings. Throws TypeError on malformed input. */
+/** The string of UTF-8 bytes, with its byte order mark if there is one. Throws TypeError on malformed input. */
 export function fromUtf8(bytes: Bytes): string {
   return decoder.decode(bytes);
 }

@@ -144,10 +144,11 @@ export class DevnetScreen {
     const paid = await this.#paid();
     const baseline = await this.#rpc.call<{ bigram: number | null } | null>('compute_baseline', [job.id]);
     const bigram = baseline?.bigram?.toFixed(4) ?? '-';
+    const held = `held-out loss ${before} -> ${loss} nats/byte (bigram ${bigram})`;
+    const judged = `${round.accepted} accepted, ${round.rejected} rejected, ${round.cu ?? 0} CU`;
+    const supply = `supply ${audit.exact ? 'exact' : 'WRONG'}`;
     this.#terminal.out(
-      `  == job ${job.index} round ${round.r} ${round.phase}: held-out loss ${before} -> ${loss} nats/byte (bigram ${bigram}), ` +
-        `${round.accepted} accepted, ${round.rejected} rejected, ${round.cu ?? 0} CU; paid so far ${paid}; ` +
-        `supply ${audit.exact ? 'exact' : 'WRONG'}`,
+      `  == job ${job.index} round ${round.r} ${round.phase}: ${held}, ${judged}; paid so far ${paid}; ${supply}`,
     );
     mkdirSync(this.#runs, { recursive: true });
     const metrics = {

@@ -25,6 +25,7 @@ import { type Mined, MinedGemm, type OperandRoots } from '../compute/pouw/miner-
 import type { NoiseHeader } from '../compute/pouw/noise.ts';
 import { encodeOpening } from '../compute/pouw/opening.ts';
 import { checkShape, type Place, type Shape } from '../compute/pouw/profile.ts';
+import { proveMining } from '../compute/pouw/self-test.ts';
 import type { Target } from '../compute/pouw/ticket.ts';
 import { TreeHasher } from '../compute/pouw/tree-hasher.ts';
 import { sha256 } from '../crypto/hash.ts';
@@ -87,6 +88,7 @@ export class JobEngine {
     const fast = isModule(kernels) ? kernels : undefined;
     const scratch = this.#plan.bytes;
     const hash = fast && fasterLeafHash(fast, scratch, sha256, () => performance.now());
+    if (fast) proveMining(fast, job.profile, scratch);
     const mined = fast && new MinedGemm(fast, scratch, hash);
     // The two take turns with one scratch: nothing is multiplied while a state is hashed.
     this.#hasher = fast && !hash ? new TreeHasher(fast, scratch) : undefined;

@@ -12,9 +12,10 @@ import type { NodeConfig } from './config.ts';
 
 /**
  * How processes with an engine are started. The compiler pass joins neighbouring 128-bit vectors to 256 bits: a plain
- * step takes 106 ms instead of 150. It is experimental, so every engine proves itself first (compute/plan/self-test).
+ * step takes 106 ms instead of 150. It is experimental, so every engine proves itself first (compute/plan/self-test,
+ * compute/pouw/self-test); without --no-liftoff these would prove the code of another compiler than the one in use.
  */
-export const ENGINE_FLAGS: readonly string[] = ['--no-warnings', '--experimental-wasm-revectorize'];
+export const ENGINE_FLAGS: readonly string[] = ['--no-warnings', '--no-liftoff', '--experimental-wasm-revectorize'];
 
 /** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
 const MAIN = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));

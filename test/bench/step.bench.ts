@@ -30,7 +30,7 @@ const DRAWN = 3;
 
 /** From here on WASM is compiled with the flags of a miner's process. */
 export function engineFlags(): void {
-  for (const flag of ENGINE_FLAGS) if (flag.startsWith('--experimental')) setFlagsFromString(flag);
+  for (const flag of ENGINE_FLAGS) if (flag !== '--no-warnings') setFlagsFromString(flag);
 }
 
 /** Tickets that nobody wins. */

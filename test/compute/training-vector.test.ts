@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import type { Kernels } from '../../src/compute/canonical/kernels.ts';
 import { referenceKernels } from '../../src/compute/canonical/reference.ts';
 import { instantiateKernels } from '../../src/compute/canonical/wasm.ts';
+import { ENGINE_FLAGS } from '../../src/node/children.ts';
 import { type Published, train } from './kernels/published-training.ts';
 import { missing, trainingCase, wasmBytes } from './kernels/sources.ts';
 
@@ -27,9 +28,9 @@ describe('the published two-step training: losses, roots and every tensor come o
   test('the WASM module', () => reproduces(instantiateKernels(wasmBytes(), 16)));
   test('plain JavaScript', () => reproduces(referenceKernels(1 << 24)));
   // The engine may compile the module in any of these ways (the last joins vectors to 256 bits): no bit may differ.
-  for (const compiler of ['--liftoff-only', '--no-liftoff', '--experimental-wasm-revectorize']) {
-    test(`the WASM module under ${compiler}`, () => {
-      const child = spawnSync(process.execPath, ['--no-warnings', compiler, program], {
+  for (const compiler of [['--liftoff-only'], ['--no-liftoff'], ENGINE_FLAGS]) {
+    test(`the WASM module under ${compiler.join(' ')}`, () => {
+      const child = spawnSync(process.execPath, ['--no-warnings', ...compiler, program], {
         encoding: 'utf8',
         timeout: 300_000,
       });

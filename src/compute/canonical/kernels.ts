@@ -19,6 +19,11 @@ export const MAX_BYTES = 4_294_967_296;
 /** The most dimensions of a strided copy or reduction. */
 export const MAX_RANK = 6;
 
+/** The kernels of this process do not compute what the specification says: no work of theirs may be used. */
+export class KernelsUnfit extends Error {
+  override readonly name = 'KernelsUnfit';
+}
+
 /** Elementwise operators of two operands (sections 1 and 4); comparisons give 1 or +0. */
 export const BINARY = {
   add: 0,

@@ -2,12 +2,12 @@
  * # Self-test: kernels prove themselves before their results are used.
  *
  * Always true: two training steps of a tiny transformer on the given kernels and on the plain reference end in the same
- * state, bit for bit, or the kernels are refused. It runs every operator of the dev job at small and odd sizes, under
- * whatever compiler and processor this process has; about 60 ms.
+ * state, bit for bit, or the kernels are refused. It runs every operator of the dev job at small and odd sizes.
+ * Processes with an engine run under --no-liftoff, so that what is proven is the optimised code that then trains.
  */
 import { equal } from '../../base/bytes.ts';
 import { sha256 } from '../../crypto/hash.ts';
-import type { Kernels } from '../canonical/kernels.ts';
+import { type Kernels, KernelsUnfit } from '../canonical/kernels.ts';
 import { referenceKernels } from '../canonical/reference.ts';
 import { compile } from '../graph/compile.ts';
 import { charTransformer } from '../models/char-transformer.ts';
@@ -15,11 +15,6 @@ import { initialWeights } from '../models/initial-weights.ts';
 import { StepExecutor } from './executor.ts';
 import { plainGemm } from './gemm-backend.ts';
 import { planStep } from './planner.ts';
-
-/** The kernels of this process do not compute what the specification says: no work of theirs may be used. */
-export class KernelsUnfit extends Error {
-  override readonly name = 'KernelsUnfit';
-}
 
 const TINY = { V: 37, T: 9, C: 24, L: 1, heads: 2, ffn: 40, B: 3 } as const;
 const STEPS = 2;

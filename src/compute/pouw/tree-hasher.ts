@@ -2,7 +2,8 @@
  * # Tree hasher: the root over 4,096-byte leaves, by the kernels.
  *
  * Always true: the root is `plainTreeRoot` of the same bytes; only time differs. A state of the dev job is 20.7 MB.
- * On a core without SHA instructions the kernels' four lanes take 43 ms for it, the host, leaf by leaf, 100.
+ * On a core without SHA instructions the kernels' eight lanes take 36 ms for it, joined to 256 bits 20, the host,
+ * leaf by leaf, 100.
  */
 import { assert } from '../../base/assert.ts';
 import type { Bytes } from '../../base/bytes.ts';
