@@ -289,10 +289,13 @@ interface Start {
   readonly file?: string;
 }
 
-/** The program and these files may be read, `own` and the cache of compiled modules be written: nothing else. */
+/** What natives look up about the system they run on. */
+const SYSTEM = ['/etc', '/proc', '/usr', '/lib'];
+
+/** The program, the system and these files may be read, `own` and the cache of compiled modules be written. */
 function permissionsOf(files: readonly string[], own: string): string {
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'maitoken');
-  const read = [ROOT, realpathSync(join(ROOT, 'node_modules')), ...files, own, cache];
+  const read = [ROOT, realpathSync(join(ROOT, 'node_modules')), ...SYSTEM, ...files, own, cache];
   return [
     '--permission --allow-child-process --allow-worker --allow-addons',
     ...read.map((path) => `--allow-fs-read=${path}`),
