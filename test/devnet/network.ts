@@ -251,6 +251,7 @@ export class TestNetwork {
 
   #spawn({ name, dir, args, token, file = MAIN }: Start): Process {
     const log = join(this.dir, `${name}.log`);
+    writeFileSync(log, '');
     const isMiner = name.includes('miner');
     const permissions = permissionsOf([this.#spec, token ?? this.#spec], dir);
     const start = (more: readonly string[] = []): ChildProcess => {
