@@ -4,7 +4,7 @@
  * that nothing final is lost, and that every unit is accounted for (DECISIONS.md section 7, 10).
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { toHex } from '../../src/base/bytes.ts';
 import { devIdentity } from '../../src/cli/commands/miner.ts';
@@ -134,8 +134,9 @@ async function killChecker(i: number): Promise<void> {
 
 /** The checker child of a node. */
 function checkerOf(parent: number): number {
-  const rows = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(parent)], { encoding: 'utf8' });
-  const row = rows.split('\n').find((line) => line.includes(' checker '));
+  // Ends with 1 while there is no child at all.
+  const { stdout } = spawnSync('ps', ['-o', 'pid=,args=', '--ppid', String(parent)], { encoding: 'utf8' });
+  const row = stdout.split('\n').find((line) => line.includes(' checker '));
   return row ? Number.parseInt(row.trim(), 10) : -1;
 }
 

@@ -24,7 +24,7 @@ import type { EngineOutput } from './engine.ts';
 
 const FLAGS = {
   loss: { kind: 'value', value: 'LOSS', help: 'cross-entropy, mse, or output (the model ends in its loss); required' },
-  optimiser: { kind: 'value', value: 'KIND', help: 'adamw (default) or sgd' },
+  optimizer: { kind: 'value', value: 'KIND', help: 'adamw (default) or sgd' },
   output: { kind: 'value', short: 'o', value: 'DIR', help: 'where step.onnx, eval.onnx and theta.npy go (default .)' },
   record: { kind: 'value', value: 'LAYOUT', help: "how a record fills the inputs, e.g. '65 tokens:u8@0 labels:u8@1'" },
   dim: { kind: 'list', value: 'NAME=N', help: 'size of a symbolic dimension; may be repeated' },
@@ -48,7 +48,7 @@ type Options = ReturnType<typeof parseFlags<typeof FLAGS>>['options'];
 /** Relative difference of losses that admission tolerates (ENGINE section 12). */
 const TOLERANCE = 1e-3;
 
-/** `maitoken engine compile MODEL.onnx --loss … --optimiser …`. */
+/** `maitoken engine compile MODEL.onnx --loss … --optimizer …`. */
 export async function compileCommand(argv: readonly string[], io: EngineOutput): Promise<number> {
   const { options, positionals } = parseFlags('maitoken engine compile', argv, FLAGS, 1);
   if (options.help) {
@@ -100,11 +100,11 @@ function optimiserOf(options: Options): Optimiser {
     noDecay: options['no-decay'],
     ...(options['max-norm'] === undefined ? {} : { maxNorm: number('max-norm', 1) }),
   };
-  const kind = options.optimiser ?? 'adamw';
+  const kind = options.optimizer ?? 'adamw';
   if (kind === 'adamw') {
     return { kind, b1: number('b1', 0.9), b2: number('b2', 0.95), eps: number('eps', 1e-8), ...common };
   }
-  if (kind !== 'sgd') throw new UsageError(`--optimiser ${kind}: give adamw or sgd`);
+  if (kind !== 'sgd') throw new UsageError(`--optimizer ${kind}: give adamw or sgd`);
   return { kind, momentum: number('momentum', 0), nesterov: options.nesterov, ...common };
 }
 
