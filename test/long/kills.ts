@@ -10,7 +10,7 @@ import { toHex } from '../../src/base/bytes.ts';
 import { devIdentity } from '../../src/cli/commands/miner.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import type { WorkJson } from '../../src/miner/wire.ts';
-import { smallAssets, TestNetwork, until } from '../devnet/network.ts';
+import { type Process, smallAssets, TestNetwork, until } from '../devnet/network.ts';
 
 const KILLS = Number(process.argv[2] ?? 20);
 const seed = Number(process.argv[3] ?? Date.now() % 100_000);
@@ -124,20 +124,21 @@ async function killChecker(i: number): Promise<void> {
   );
   const node = network.nodes[victim];
   assert.ok(node);
-  const pid = checkerOf(node.child.pid as number);
+  const pid = checkerOf(node) ?? assert.fail('a checker with duties runs');
   report(i, `checker ${names[victim]}`, pid, 'open duties');
   counts.checker++;
   process.kill(pid, 'SIGKILL');
   // The node starts it again by itself.
-  await until(() => checkerOf(node.child.pid as number) !== pid, 20_000, 'the checker is back');
+  await until(() => ![undefined, pid].includes(checkerOf(node)), 20_000, 'the checker is back');
 }
 
-/** The checker child of a node. */
-function checkerOf(parent: number): number {
+/** The process of a node's checker while it runs. */
+function checkerOf({ child }: Process): number | undefined {
   // Ends with 1 while there is no child at all.
-  const { stdout } = spawnSync('ps', ['-o', 'pid=,args=', '--ppid', String(parent)], { encoding: 'utf8' });
+  const args = ['-o', 'pid=,args=', '--ppid', String(child.pid)];
+  const { stdout } = spawnSync('ps', args, { encoding: 'utf8' });
   const row = stdout.split('\n').find((line) => line.includes(' checker '));
-  return row ? Number.parseInt(row.trim(), 10) : -1;
+  return row === undefined ? undefined : Number.parseInt(row.trim(), 10);
 }
 
 async function seeAccepted(fragment: string): Promise<void> {
