@@ -30,8 +30,8 @@ export const RECORD_BYTES = 65;
 const STRIDE = 64;
 /** Fewer records and a fragment would see the same ones again and again (ECONOMY.md rule J: 64 batches). */
 const MIN_RECORDS = 512;
-/** Held-out records beyond this cost every checker time and tell nothing new. */
-const MAX_HOLDOUT = 512;
+/** 16,384 bytes: a second of every checker's core at each merge. More would cost more and tell little more. */
+const MAX_HOLDOUT = 256;
 /** 1 GB of text: beyond it the table of records seen outgrows a small machine. */
 const MAX_RECORDS = 2 ** 24;
 
