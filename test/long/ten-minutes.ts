@@ -2,7 +2,7 @@
  * # Ten minutes: `npm run test:acceptance` starts the devnet as a newcomer would, leaves it alone for ten minutes on
  * otherwise idle cores, and checks what it then has; stops it with Ctrl-C, and starts it once more from disk.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +32,12 @@ function launch(): { child: ChildProcess; ended: Promise<number | null> } {
   const script = join(root, 'scripts', 'run.mjs');
   const child = spawn(process.execPath, [script, ...args], { stdio: 'inherit', cwd: root });
   return { child, ended: new Promise((resolve) => child.once('exit', resolve)) };
+}
+
+/** What a command of the program prints. */
+function maitoken(...args: string[]): string {
+  const argv = ['--no-warnings', join(root, 'src', 'cli', 'main.ts'), ...args];
+  return execFileSync(process.execPath, argv, { encoding: 'utf8', timeout: 120_000 });
 }
 
 /** Resolves with the seconds it took. */
@@ -112,6 +118,17 @@ try {
   const { difficulty } = await ask<{ difficulty: string }>(0, 'compute_difficulty');
   const ratio = Number(difficulty) / (BLOCK_S * macRate());
   check(ratio > 0.5 && ratio < 2, `D is ${ratio.toFixed(2)} of 3 s of the miners’ own MAC rate (0.5 to 2)`);
+
+  const pulled = join(dir, 'pulled');
+  maitoken('job', 'pull', '--node', `ws://127.0.0.1:${RPC_PORT}`, '--out', pulled);
+  const { chainLoss, onnxRuntimeLoss } = JSON.parse(readFileSync(join(pulled, 'trainer_state.json'), 'utf8'));
+  const apart = Math.abs(chainLoss - onnxRuntimeLoss);
+  check(
+    apart <= 1e-2,
+    `the pulled model’s held-out loss in ONNX Runtime is ${apart.toExponential(1)} from the chain’s`,
+  );
+  const text = maitoken('job', 'sample', '--node', `ws://127.0.0.1:${RPC_PORT}`, '--prompt', 'const ');
+  check(text.startsWith('const ') && text.length > 100, `it writes: ${JSON.stringify(text.slice(0, 80))}`);
 
   const settled = await ask<string>(0, 'chain_getFinalizedHead');
   first.child.kill('SIGINT');
