@@ -20,7 +20,7 @@ import {
 } from '../codec/index.ts';
 import { blake2_64 } from '../crypto/hash.ts';
 import type { Kernel } from './context.ts';
-import { DispatchError, invalid, TransactionValidityError, ValidityFailure } from './errors.ts';
+import { DispatchResult, invalid, resultOf, TransactionValidityError, ValidityFailure } from './errors.ts';
 import { applyKnown } from './executive.ts';
 import { METADATA_VERSIONS, type MetadataVersion, UNCHECKED_EXTRINSIC } from './metadata.ts';
 import { type Api, method } from './pallet.ts';
@@ -57,7 +57,6 @@ const RuntimeDispatchInfo = struct(
   },
 );
 const Validity = result(ValidTransaction, TransactionValidityError);
-const Outcome = result(unit, DispatchError);
 
 /** The 8 bytes by which clients know an API. */
 function apiId(name: string): Bytes {
@@ -169,15 +168,9 @@ function builderApi(host: ApiHost): Api {
       apply_extrinsic: method({
         doc: 'Applies a transaction in the block after this state, and throws the result away.',
         args: { extrinsic: EncodedExtrinsic },
-        output: result(Outcome, TransactionValidityError),
+        output: result(DispatchResult, TransactionValidityError),
         next: true,
-        run: (at, { extrinsic }) =>
-          judged(() => {
-            const error = applyKnown(at, host.kernel.calls, known(host, extrinsic));
-            return error === undefined
-              ? ({ type: 'Ok', value: undefined } as const)
-              : ({ type: 'Err', value: error } as const);
-          }),
+        run: (at, { extrinsic }) => judged(() => resultOf(applyKnown(at, host.kernel.calls, known(host, extrinsic)))),
       }),
     },
   };

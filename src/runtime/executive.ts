@@ -18,10 +18,10 @@ import { type DispatchError, invalid } from './errors.ts';
 import { Meter } from './meter.ts';
 import type { Pallet } from './pallet.ts';
 import { BLOCK_HASH_COUNT, CODE_KEY, System } from './pallets/system.ts';
-import { collect, reportFee } from './pallets/transaction-payment.ts';
+import { collect, refund, reportFee, totalFee } from './pallets/transaction-payment.ts';
 import { type PlacedItem, storageKey } from './storage.ts';
 import { checkBare, checkSigned, type Known, read } from './validity.ts';
-import type { Weight } from './weights.ts';
+import { plus, SIGNATURE_WEIGHT, type Weight, within } from './weights.ts';
 
 const ROOT = { type: 'root' } as const;
 const NONE = { type: 'none' } as const;
@@ -186,9 +186,18 @@ export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchEr
   // Cannot fail: checkSigned saw that the payer can pay and stays open.
   collect(chain, who, fee);
   const error = chain.dispatch(known.call, { type: 'signed', who });
-  reportFee(chain, who, fee, signed.extra.tip);
-  report(chain, info, error);
+  const took = tookOf(chain, info, error);
+  const actual = totalFee(chain, took, extrinsic.bytes.length, signed.extra.tip);
+  reportFee(chain, who, fee - refund(chain, who, fee - actual), signed.extra.tip);
+  report(chain, took, error);
   return error;
+}
+
+/** The info of a signed call as it turned out: a call that failed took what it declared. */
+function tookOf(chain: Chain, info: DispatchInfo, error: DispatchError | undefined): DispatchInfo {
+  if (error !== undefined || chain.spent === undefined) return info;
+  const weight = plus(chain.spent, SIGNATURE_WEIGHT);
+  return within(weight, info.weight) ? { ...info, weight } : info;
 }
 
 function applyBare(chain: Chain, calls: Calls, { call, info }: Known): DispatchError | undefined {

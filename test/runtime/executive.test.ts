@@ -189,12 +189,16 @@ test('the first block of a new version says so, and changes the marker that clie
   const chain = new TestChain();
   chain.block();
   const before = chain.tree.get(CODE_KEY);
-  const next = createRuntime({ pallets: CORE_PALLETS, spec: { ...DEFAULT_SPEC, specVersion: 2 }, host: HOST });
+  const next = createRuntime({
+    pallets: CORE_PALLETS,
+    spec: { ...DEFAULT_SPEC, specVersion: DEFAULT_SPEC.specVersion + 1 },
+    host: HOST,
+  });
   const builder = next.builder(chain.tree, { header: chain.header, ticket: undefined }, chain.time(1));
   const { tree, events } = builder.finish();
   assert.equal(names(events.map(({ event }) => event))[0], 'System.CodeUpdated');
   assert.notDeepEqual(tree.get(CODE_KEY), before);
-  assert.equal(readStorage(tree, System.storage.LastRuntimeUpgrade)?.spec_version, 2);
+  assert.equal(readStorage(tree, System.storage.LastRuntimeUpgrade)?.spec_version, DEFAULT_SPEC.specVersion + 1);
 });
 
 test('hashes of 2,400 blocks are kept, and that of the genesis forever', () => {
