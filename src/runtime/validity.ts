@@ -69,8 +69,12 @@ export function read(calls: Calls, bytes: Uint8Array): Known | undefined {
 }
 
 function infoOf(calls: Calls, extrinsic: Extrinsic, call: RuntimeCall): DispatchInfo {
+  return extrinsic.signed === undefined ? { ...calls.info(call), paysFee: false } : signedInfo(calls, call);
+}
+
+/** What dispatching a call costs when somebody signs it. */
+export function signedInfo(calls: Calls, call: RuntimeCall): DispatchInfo {
   const info = calls.info(call);
-  if (extrinsic.signed === undefined) return { ...info, paysFee: false };
   return { ...info, weight: plus(info.weight, SIGNATURE_WEIGHT) };
 }
 

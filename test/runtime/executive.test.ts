@@ -219,6 +219,8 @@ test('whatever bytes arrive, judging, calling and executing answer and never thr
     'BlockBuilder_apply_extrinsic',
     'TransactionPaymentApi_query_info',
     'TransactionPaymentApi_query_fee_details',
+    'TransactionPaymentCallApi_query_call_info',
+    'TransactionPaymentCallApi_query_call_fee_details',
     'TransactionPaymentApi_query_weight_to_fee',
     'AccountNonceApi_account_nonce',
   ];
