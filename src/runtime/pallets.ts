@@ -6,11 +6,14 @@
 import type { PalletSource } from './calls.ts';
 import { Balances } from './pallets/balances.ts';
 import { multisig } from './pallets/multisig.ts';
+import { Preimage } from './pallets/preimage.ts';
 import { proxy } from './pallets/proxy.ts';
+import { scheduler } from './pallets/scheduler.ts';
 import { System } from './pallets/system.ts';
 import { Timestamp } from './pallets/timestamp.ts';
 import { TransactionPayment } from './pallets/transaction-payment.ts';
 import { utility } from './pallets/utility.ts';
+import { Vesting } from './pallets/vesting.ts';
 
 /** Accounts, time, the token, fees, and what wallets do with calls. */
 export const CORE_PALLETS: readonly PalletSource[] = [
@@ -21,4 +24,7 @@ export const CORE_PALLETS: readonly PalletSource[] = [
   utility,
   multisig,
   proxy,
+  Preimage,
+  scheduler,
+  Vesting,
 ];

@@ -5,15 +5,11 @@ import { createKeyDerived } from '@polkadot/util-crypto';
 import fc from 'fast-check';
 import { reader } from '../../src/runtime/access.ts';
 import type { RuntimeCall } from '../../src/runtime/calls.ts';
-import { pallet, rules } from '../../src/runtime/pallet.ts';
-import { Balances, hold, release } from '../../src/runtime/pallets/balances.ts';
+import { Balances } from '../../src/runtime/pallets/balances.ts';
 import { derivative } from '../../src/runtime/pallets/utility.ts';
-import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
-import { Balance } from '../../src/runtime/types.ts';
-import { rw } from '../../src/runtime/weights.ts';
 import { alice, bob, call, dave, names, transferCall, UNIT } from './test-chain.ts';
-import { asRoot, errorName, fieldsOf, id, WalletChain } from './wallet-chain.ts';
+import { asRoot, fieldsOf, id, WalletChain } from './wallet-chain.ts';
 
 const ED = DEFAULT_SPEC.existentialDeposit;
 const give = (value: bigint) => transferCall('transfer_keep_alive', dave.accountId, value);
@@ -141,41 +137,26 @@ test('who burns has less, and so has the world', () => {
   chain.does(alice, call('Balances', 'upgrade_accounts', { who: [alice.accountId, dave.accountId] }));
 });
 
-const HoldsDeclared = pallet('Holder', { index: 97, doc: 'Holds, for tests.' });
-const REASON = { type: 'Preimage', value: { type: 'Preimage' } } as const;
-const Holder = rules(HoldsDeclared, {
-  calls: {
-    hold: {
-      index: 0,
-      doc: 'Holds.',
-      args: { amount: Balance },
-      weight: rw(1, 1),
-      run: (at, { amount }) => hold(at, REASON, at.signer, amount),
-    },
-    release: {
-      index: 1,
-      doc: 'Releases.',
-      args: { amount: Balance },
-      weight: rw(1, 1),
-      run: (at, { amount }) => release(at, REASON, at.signer, amount),
-    },
-  },
-});
-
 test('what is held is reserved, named, and out of the reach of those who free reserves', () => {
-  const chain = new WalletChain({ pallets: [...CORE_PALLETS, Holder] });
-  const holding = (amount: bigint) => call('Holder', 'hold', { amount });
-  const events = chain.does(alice, holding(3n * UNIT));
-  assert.deepEqual(fieldsOf(events, 'Balances.Held'), { reason: REASON, who: alice.accountId, amount: 3n * UNIT });
-  chain.does(alice, holding(UNIT));
-  assert.deepEqual(reader(Balances, chain.tree).Holds.get(alice.accountId), [
-    { id: { type: 'Preimage', value: { type: 'Preimage', value: undefined } }, amount: 4n * UNIT },
-  ]);
-  assert.equal(chain.reserved(alice.accountId), 4n * UNIT);
-  const { outcomes } = chain.block([chain.signed(alice, holding(chain.free(alice.accountId)))]);
-  const [first] = outcomes;
-  assert.equal(first?.applied && first.error && errorName(first.error), 'Token.FundsUnavailable');
-  chain.does(alice, call('Holder', 'release', { amount: 4n * UNIT }));
-  assert.equal(reader(Balances, chain.tree).Holds.has(alice.accountId), false);
-  assert.equal(chain.reserved(alice.accountId), 0n);
+  const chain = new WalletChain();
+  const note = (size: number) => call('Preimage', 'note_preimage', { bytes: new Uint8Array(size) });
+  const reason = { type: 'Preimage', value: { type: 'Preimage' } };
+  const events = chain.does(alice, note(10));
+  const { amount } = fieldsOf(events, 'Balances.Held') as { readonly amount: bigint };
+  assert.deepEqual(fieldsOf(events, 'Balances.Held'), { reason, who: alice.accountId, amount });
+  chain.does(alice, note(20));
+  const [held, ...others] = reader(Balances, chain.tree).Holds.get(alice.accountId);
+  assert.equal(others.length, 0);
+  assert.equal(held?.amount, chain.reserved(alice.accountId));
+  assert.ok(held !== undefined && held.amount > 2n * amount, 'longer bytes cost more');
+  const free = { who: id(alice.accountId), amount: held.amount };
+  chain.does(bob, asRoot(call('Balances', 'force_unreserve', free)));
+  assert.equal(chain.reserved(alice.accountId), held.amount);
+  const begun = { delegate: id(bob.accountId), proxy_type: { type: 'Any' }, delay: 0 };
+  chain.does(alice, call('Proxy', 'add_proxy', begun));
+  chain.does(bob, asRoot(call('Balances', 'force_unreserve', { ...free, amount: 1n << 100n })));
+  assert.equal(chain.reserved(alice.accountId), held.amount);
+  const rich = chain.free(alice.accountId) - ED / 2n;
+  chain.does(alice, call('Balances', 'burn', { value: rich - UNIT, keep_alive: true }));
+  assert.equal(chain.make(alice, note(200_000)).error, 'Token.FundsUnavailable');
 });

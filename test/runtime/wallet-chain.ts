@@ -46,7 +46,7 @@ const ERRORS = new Map(
 );
 
 /** `Multisig.NotFound`, `Token.Frozen`, `BadOrigin`. */
-export function errorName(error: DispatchError): string {
+function errorName(error: DispatchError): string {
   if (error.type === 'Module') return ERRORS.get(error.value.index)?.[error.value.error[0] ?? 0] ?? 'unknown';
   return error.value === undefined ? error.type : `${error.type}.${error.value.type}`;
 }
@@ -133,6 +133,9 @@ export function whateverIsCalled(
         chain.block(block);
         look(chain);
       }
+      // What was put off comes due.
+      for (let i = 0; i < 6; i++) chain.block();
+      look(chain);
     }),
     { numRuns },
   );

@@ -16,7 +16,7 @@ import { BalancesDeclared } from './balances/state.ts';
 import { AdjustmentDirection } from './balances/types.ts';
 import { System } from './system.ts';
 
-export { burn, credit, deposit, reducibleOf, withdraw } from './balances/moves.ts';
+export { burn, credit, deposit, reducibleOf, transfer, withdraw } from './balances/moves.ts';
 export { hold, lock, release, reserve, slash, unlock, unreserve } from './balances/reserves.ts';
 
 const TRANSFER_PS = 50_000_000n;
