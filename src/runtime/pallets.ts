@@ -5,6 +5,7 @@
  */
 import type { PalletSource } from './calls.ts';
 import { Balances } from './pallets/balances.ts';
+import { Identity } from './pallets/identity.ts';
 import { multisig } from './pallets/multisig.ts';
 import { Preimage } from './pallets/preimage.ts';
 import { proxy } from './pallets/proxy.ts';
@@ -26,5 +27,6 @@ export const CORE_PALLETS: readonly PalletSource[] = [
   proxy,
   Preimage,
   scheduler,
+  Identity,
   Vesting,
 ];

@@ -17,7 +17,17 @@ import { AdjustmentDirection } from './balances/types.ts';
 import { System } from './system.ts';
 
 export { burn, credit, deposit, reducibleOf, transfer, withdraw } from './balances/moves.ts';
-export { hold, lock, release, reserve, slash, unlock, unreserve } from './balances/reserves.ts';
+export {
+  hold,
+  lock,
+  release,
+  repatriate,
+  reserve,
+  slash,
+  slashReserved,
+  unlock,
+  unreserve,
+} from './balances/reserves.ts';
 
 const TRANSFER_PS = 50_000_000n;
 

@@ -55,6 +55,33 @@ export function unreserve(chain: Chain, who: AccountId, amount: bigint): bigint 
   return freed;
 }
 
+/** Pays up to `amount` out of one account's reserve into another's free balance, which must be open; returns it. */
+export function repatriate(chain: Chain, from: AccountId, to: AccountId, amount: bigint): bigint {
+  const at = chain.use(BalancesDeclared);
+  if (sameAccount(from, to)) return unreserve(chain, from, amount);
+  const { Account } = at.use(System).state;
+  if (!Account.has(to)) at.fail('DeadAccount');
+  const giver = Account.get(from);
+  const moved = min(amount, giver.data.reserved - heldOf(at.state.Holds.get(from)));
+  if (moved === 0n) return 0n;
+  update(at, from, giver, { ...giver.data, reserved: giver.data.reserved - moved });
+  const taker = Account.get(to);
+  update(at, to, taker, { ...taker.data, free: taker.data.free + moved });
+  at.emit.ReserveRepatriated({ from, to, amount: moved, destination_status: { type: 'Free' } });
+  return moved;
+}
+
+/** Takes up to `amount` of what is reserved and not held into what the calling pallet holds; returns what it took. */
+export function slashReserved(chain: Chain, who: AccountId, amount: bigint): bigint {
+  const at = chain.use(BalancesDeclared);
+  const info = at.use(System).state.Account.get(who);
+  const taken = min(amount, info.data.reserved - heldOf(at.state.Holds.get(who)));
+  if (taken === 0n) return 0n;
+  update(at, who, info, { ...info.data, reserved: info.data.reserved - taken });
+  at.emit.Slashed({ who, amount: taken });
+  return taken;
+}
+
 /** Holds `amount` for a reason; fails unless it is free and the account keeps the deposit. */
 export function hold(chain: Chain, reason: HoldReason, who: AccountId, amount: bigint): void {
   const at = chain.use(BalancesDeclared);
