@@ -1,7 +1,7 @@
 /** # Wallets: unmodified client libraries: what they build executes here, what happens here they decode. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiPromise, Keyring } from '@polkadot/api';
+import { Keyring } from '@polkadot/api';
 import type { SubmittableExtrinsic } from '@polkadot/api/types';
 import { createKeyDerived, createKeyMulti, cryptoWaitReady, encodeAddress } from '@polkadot/util-crypto';
 import { getDynamicBuilder, getLookupFn } from '@polkadot-api/metadata-builders';
@@ -12,7 +12,7 @@ import { compact, compactU32, u32 } from '../../src/codec/index.ts';
 import { Era, mortalEra } from '../../src/primitives/era.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { storageKey } from '../../src/runtime/storage.ts';
-import { MemoryProvider } from './memory-provider.ts';
+import { connect } from './memory-provider.ts';
 import { alice, bob, call, names, TestChain, transferCall, UNIT } from './test-chain.ts';
 
 const VERSIONS = [14, 15, 16] as const;
@@ -57,15 +57,6 @@ test('polkadot-js connects, transfers, pays what it was told, and decodes what h
     await api.disconnect();
   }
 });
-
-/** A chain as `@polkadot/api` sees it. */
-async function connect(chain: TestChain): Promise<ApiPromise> {
-  // The provider type asks for members that the client never uses.
-  const provider = new MemoryProvider(chain) as unknown;
-  return ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true } as Parameters<
-    typeof ApiPromise.create
-  >[0]);
-}
 
 test('polkadot-js asks what a call costs before anybody signs it, and is charged that', async () => {
   await cryptoWaitReady();
