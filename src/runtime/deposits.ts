@@ -1,7 +1,8 @@
 /**
  * # Deposits: what an account sets aside for what it keeps in the state of every node.
  *
- * Always true: a byte costs the same whoever keeps it and however; it is given back when the byte is.
+ * Always true: a byte costs the same whoever keeps it and however; it is given back when the byte is. A
+ * version of the runtime that changes the existential deposit must change what was reserved before.
  */
 import type { RuntimeSpec } from './spec.ts';
 

@@ -31,9 +31,9 @@ const leaf = fc.oneof(
   shared.map((to) => transferCall('transfer_keep_alive', to, 3n * UNIT)),
   fc.boolean().map((keep_alive) => call('Balances', 'burn', { value: UNIT / 3n, keep_alive })),
   member.map(({ accountId }) => call('Balances', 'transfer_all', { dest: id(accountId), keep_alive: false })),
-  fc.tuple(member, kind).map(([to, proxy_type]) =>
-    call('Proxy', 'add_proxy', { delegate: id(to.accountId), proxy_type, delay: 0 }),
-  ),
+  fc
+    .tuple(member, kind)
+    .map(([to, proxy_type]) => call('Proxy', 'add_proxy', { delegate: id(to.accountId), proxy_type, delay: 0 })),
   fc.constantFrom(call('Proxy', 'remove_proxies'), call('Vesting', 'vest'), call('Identity', 'clear_identity')),
   kind.map((proxy_type) => call('Proxy', 'create_pure', { proxy_type, delay: 0, index: 0 })),
   member.map(({ accountId }) => call('Vesting', 'vested_transfer', { target: id(accountId), schedule })),

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createKeyMulti, encodeAddress } from '@polkadot/util-crypto';
 import fc from 'fast-check';
-import { type Bytes, compare } from '../../src/base/bytes.ts';
+import { type Bytes, compare, concat } from '../../src/base/bytes.ts';
+import { u32 } from '../../src/codec/index.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import type { Keypair } from '../../src/crypto/keypair.ts';
 import { reader } from '../../src/runtime/access.ts';
@@ -170,6 +171,8 @@ test('a weight that no block can hold is refused, not overflown', () => {
   const xt = chain.signed(alice, of);
   const judged = chain.runtime.validate(chain.tree, xt, chain.at);
   assert.deepEqual(judged.ok ? '' : judged.error.value.type, 'ExhaustsResources');
+  const args = concat(xt, u32.enc(xt.length));
+  assert.ok(chain.runtime.call(chain.tree, 'TransactionPaymentApi_query_info', args, chain.at).ok);
 });
 
 test('whatever several people approve, cancel and call, deposits and supply stay exact', () => {

@@ -18,6 +18,7 @@ import { System } from './system.ts';
 
 export { burn, credit, deposit, reducibleOf, transfer, withdraw } from './balances/moves.ts';
 export {
+  changeReserve,
   hold,
   lock,
   release,

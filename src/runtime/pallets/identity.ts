@@ -11,7 +11,7 @@ import { blake2_256 } from '../../crypto/hash.ts';
 import { rules } from '../pallet.ts';
 import { AccountId, lookup, MultiAddress } from '../types.ts';
 import { rw } from '../weights.ts';
-import { burn, repatriate, reserve, slashReserved, unreserve } from './balances.ts';
+import { burn, changeReserve, repatriate, reserve, slashReserved, unreserve } from './balances.ts';
 import {
   Data,
   IdentityDeclared,
@@ -53,7 +53,7 @@ export const Identity = rules(IdentityDeclared, {
       run(at, { info }) {
         const before = at.state.IdentityOf.get(at.signer);
         const deposit = identityDeposit(at, info);
-        settle(at, at.signer, before?.deposit ?? 0n, deposit);
+        changeReserve(at, at.signer, before?.deposit ?? 0n, deposit);
         const judgements = (before?.judgements ?? []).filter(([, judgement]) => isSticky(judgement));
         at.state.IdentityOf.put(at.signer, { judgements, deposit, info });
         at.emit.IdentitySet({ who: at.signer });
@@ -224,12 +224,6 @@ function identityDeposit(at: IdentityScope, info: IdentityInfo): bigint {
   return at.const.BasicDeposit + at.const.ByteDeposit * BigInt(IdentityInfo.enc(info).length);
 }
 
-/** Reserves or frees what a deposit changed by. */
-function settle(at: IdentityScope, who: Bytes, before: bigint, after: bigint): void {
-  if (after > before) reserve(at, who, after - before);
-  else unreserve(at, who, before - after);
-}
-
 /** Whether a judgement outlives the identity that it was about. */
 function isSticky({ type }: Judgement): boolean {
   return type === 'FeePaid' || type === 'Erroneous';
@@ -278,7 +272,7 @@ function setSubs(at: IdentityScope, main: Bytes, subs: readonly [Bytes, Data][])
     at.state.SuperOf.put(id, [main, name]);
   }
   const new_deposit = at.const.SubAccountDeposit * BigInt(subs.length);
-  settle(at, main, before, new_deposit);
+  changeReserve(at, main, before, new_deposit);
   putSubs(
     at,
     main,

@@ -16,7 +16,7 @@ import { constant, event, type Pallet, pallet, rules, type Scope } from '../pall
 import { map } from '../storage.ts';
 import { AccountId, Balance, lookup, MultiAddress } from '../types.ts';
 import { plus, rw, type Weight } from '../weights.ts';
-import { reserve, unreserve } from './balances.ts';
+import { changeReserve, reserve, unreserve } from './balances.ts';
 import { Announcement, mayProxy, ProxyDefinition, ProxyType } from './proxy/types.ts';
 
 const MAX_PROXIES = 32;
@@ -283,7 +283,7 @@ function removeProxy(at: At, definition: ProxyDefinition): void {
 
 function putProxies(at: At, who: Bytes, proxies: ProxyDefinition[]): void {
   const deposit = proxyDeposit(at, proxies.length);
-  settle(at, who, at.state.Proxies.get(who)[1], deposit);
+  changeReserve(at, who, at.state.Proxies.get(who)[1], deposit);
   if (proxies.length > 0) at.state.Proxies.put(who, [proxies, deposit]);
   else at.state.Proxies.delete(who);
 }
@@ -312,15 +312,9 @@ function withdrawn(at: At, delegate: Bytes, matches: (one: Announcement) => bool
 
 function putAnnouncements(at: At, who: Bytes, pending: Announcement[]): void {
   const deposit = announcementDeposit(at, pending.length);
-  settle(at, who, at.state.Announcements.get(who)[1], deposit);
+  changeReserve(at, who, at.state.Announcements.get(who)[1], deposit);
   if (pending.length > 0) at.state.Announcements.put(who, [pending, deposit]);
   else at.state.Announcements.delete(who);
-}
-
-/** Reserves or frees what a deposit changed by. */
-function settle(at: At, who: Bytes, before: bigint, after: bigint): void {
-  if (after > before) reserve(at, who, after - before);
-  else unreserve(at, who, before - after);
 }
 
 function proxyDeposit({ const: fees }: At, count: number): bigint {

@@ -55,6 +55,12 @@ export function unreserve(chain: Chain, who: AccountId, amount: bigint): bigint 
   return freed;
 }
 
+/** Reserves or frees what a deposit changed by. */
+export function changeReserve(chain: Chain, who: AccountId, before: bigint, after: bigint): void {
+  if (after > before) reserve(chain, who, after - before);
+  else unreserve(chain, who, before - after);
+}
+
 /** Pays up to `amount` out of one account's reserve into another's free balance, which must be open; returns it. */
 export function repatriate(chain: Chain, from: AccountId, to: AccountId, amount: bigint): bigint {
   const at = chain.use(BalancesDeclared);
