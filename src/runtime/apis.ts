@@ -173,7 +173,8 @@ function builderApi(host: ApiHost): Api {
         args: { extrinsic: EncodedExtrinsic },
         output: result(DispatchResult, TransactionValidityError),
         next: true,
-        run: (at, { extrinsic }) => judged(() => resultOf(applyKnown(at, host.kernel.calls, known(host, extrinsic)))),
+        run: (at, { extrinsic }) =>
+          judged(() => resultOf(applyKnown(at, host.kernel.calls, known(host, extrinsic)).error)),
       }),
     },
   };

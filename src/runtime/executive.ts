@@ -100,8 +100,9 @@ export class BlockExecution {
     const { info } = known;
     this.meter.check(info.weight, info.class, bytes.length);
     this.context.phase = { type: 'ApplyExtrinsic', value: this.index };
-    const error = applyKnown(this.context, this.kernel.calls, known);
-    this.meter.count(info.weight, info.class, bytes.length);
+    const { error, took } = applyKnown(this.context, this.kernel.calls, known);
+    // What a call gave back of its fee it gives back of the block: room must not be had for nothing.
+    this.meter.count(took.weight, took.class, bytes.length);
     this.index++;
     return error;
   }
@@ -175,8 +176,14 @@ export function enter(chain: Chain, hash: Bytes): void {
   system.BlockHash.put(number - 1, hash);
 }
 
+/** How an extrinsic's call ended, and what it took. */
+interface Outcome {
+  readonly error: DispatchError | undefined;
+  readonly took: DispatchInfo;
+}
+
 /** Applies an extrinsic to any execution; throws ValidityFailure and leaves nothing when it is not valid there. */
-export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchError | undefined {
+export function applyKnown(chain: Chain, calls: Calls, known: Known): Outcome {
   const { extrinsic, info } = known;
   if (extrinsic.signed === undefined) return applyBare(chain, calls, known);
   if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
@@ -190,7 +197,7 @@ export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchEr
   const actual = totalFee(chain, took, extrinsic.bytes.length, signed.extra.tip);
   reportFee(chain, who, fee - refund(chain, who, fee - actual), signed.extra.tip);
   report(chain, took, error);
-  return error;
+  return { error, took };
 }
 
 /** The info of a signed call as it turned out: a call that failed took what it declared. */
@@ -200,13 +207,13 @@ function tookOf(chain: Chain, info: DispatchInfo, error: DispatchError | undefin
   return within(weight, info.weight) ? { ...info, weight } : info;
 }
 
-function applyBare(chain: Chain, calls: Calls, { call, info }: Known): DispatchError | undefined {
+function applyBare(chain: Chain, calls: Calls, { call, info }: Known): Outcome {
   const { rule } = calls.rule(call);
   if (rule.origin !== 'inherent') checkBare(chain, calls, call);
   const error = chain.dispatch(call, NONE);
   if (error !== undefined && info.class === 'Mandatory') throw invalid('BadMandatory');
   report(chain, info, error);
-  return error;
+  return { error, took: info };
 }
 
 /** The last event of an extrinsic says how it went: clients read that one. */

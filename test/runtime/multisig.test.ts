@@ -164,6 +164,24 @@ test('of an account with threshold 1 each signatory disposes alone', () => {
   assert.equal(chain.make(bob, early).error, 'Multisig.TooFewSignatories');
 });
 
+test('what an approval may weigh takes no room from others in its block', () => {
+  const chain = new WalletChain();
+  const { as } = party(3);
+  const most = { ref_time: 1_000_000_000_000n, proof_size: 0n };
+  const limit = chain.runtime.spec.blockWeightPs;
+  assert.ok(2n * most.ref_time > limit, 'two of them do not fit side by side');
+  const { outcomes } = chain.block([
+    chain.signed(alice, as(alice, give, undefined, most)),
+    chain.signed(bob, as(bob, call('System', 'remark', { remark: new Uint8Array(1) }), undefined, most)),
+    chain.signed(dave, transferCall('transfer_keep_alive', bob.accountId, UNIT)),
+  ]);
+  assert.deepEqual(
+    outcomes,
+    outcomes.map(() => ({ applied: true, error: undefined })),
+  );
+  assert.ok(chain.system.BlockWeight.get().normal.ref_time < most.ref_time);
+});
+
 test('a weight that no block can hold is refused, not overflown', () => {
   const chain = new WalletChain();
   const most = { ref_time: (1n << 64n) - 1n, proof_size: (1n << 64n) - 1n };
