@@ -19,15 +19,17 @@ import {
   vec,
 } from '../codec/index.ts';
 import { blake2_64 } from '../crypto/hash.ts';
+import type { Calls, DispatchInfo } from './calls.ts';
+import type { Chain } from './chain.ts';
 import type { Kernel } from './context.ts';
-import { DispatchError, invalid, TransactionValidityError, ValidityFailure } from './errors.ts';
+import { DispatchResult, invalid, resultOf, TransactionValidityError, ValidityFailure } from './errors.ts';
 import { applyKnown } from './executive.ts';
 import { METADATA_VERSIONS, type MetadataVersion, UNCHECKED_EXTRINSIC } from './metadata.ts';
 import { type Api, method } from './pallet.ts';
-import { FeeDetails, inclusionFee, lengthFee, weightFee } from './pallets/transaction-payment.ts';
+import { FeeDetails, inclusionFee, lengthFee, totalFee, weightFee } from './pallets/transaction-payment.ts';
 import { RuntimeVersion } from './spec.ts';
 import { Balance } from './types.ts';
-import { judge, type Known, read, ValidTransaction } from './validity.ts';
+import { judge, type Known, read, signedInfo, ValidTransaction } from './validity.ts';
 import { DispatchClass, Weight } from './weights.ts';
 
 /** An encoded extrinsic with its length prefix, as it stands in a block. */
@@ -57,7 +59,6 @@ const RuntimeDispatchInfo = struct(
   },
 );
 const Validity = result(ValidTransaction, TransactionValidityError);
-const Outcome = result(unit, DispatchError);
 
 /** The 8 bytes by which clients know an API. */
 function apiId(name: string): Bytes {
@@ -69,15 +70,16 @@ export function apiVersions(apis: readonly { readonly name: string; readonly ver
   return apis.map(({ name, version }): [Bytes, number] => [apiId(name), version]);
 }
 
-/** What the shared APIs need of a runtime, read only when one of them is called. */
+/** What the shared APIs need of a runtime; its kernel is there only when one of them is called. */
 export interface ApiHost {
+  readonly calls: Calls;
   readonly kernel: Kernel;
   metadata(version: MetadataVersion): Bytes;
 }
 
 /** The APIs of every runtime. */
 export function sharedApis(host: ApiHost): readonly Api[] {
-  return [coreApi, metadataApi(host), queueApi(host), builderApi(host), paymentApi(host)];
+  return [coreApi, metadataApi(host), queueApi(host), builderApi(host), paymentApi(host), callPaymentApi(host)];
 }
 
 const coreApi: Api = {
@@ -169,15 +171,10 @@ function builderApi(host: ApiHost): Api {
       apply_extrinsic: method({
         doc: 'Applies a transaction in the block after this state, and throws the result away.',
         args: { extrinsic: EncodedExtrinsic },
-        output: result(Outcome, TransactionValidityError),
+        output: result(DispatchResult, TransactionValidityError),
         next: true,
         run: (at, { extrinsic }) =>
-          judged(() => {
-            const error = applyKnown(at, host.kernel.calls, known(host, extrinsic));
-            return error === undefined
-              ? ({ type: 'Ok', value: undefined } as const)
-              : ({ type: 'Err', value: error } as const);
-          }),
+          judged(() => resultOf(applyKnown(at, host.kernel.calls, known(host, extrinsic)).error)),
       }),
     },
   };
@@ -194,13 +191,7 @@ function paymentApi(host: ApiHost): Api {
         doc: 'Weight, class and fee without tip.',
         args,
         output: RuntimeDispatchInfo,
-        run(at, { uxt, len }) {
-          const { extrinsic, info } = known(host, uxt);
-          const fee = inclusionFee(at, info, len);
-          const pays = extrinsic.signed !== undefined && info.paysFee;
-          const partial_fee = pays ? fee.base_fee + fee.len_fee + fee.adjusted_weight_fee : 0n;
-          return { weight: info.weight, class: { type: info.class }, partial_fee };
-        },
+        run: (at, { uxt, len }) => dispatchInfo(at, known(host, uxt).info, len),
       }),
       query_fee_details: method({
         doc: 'The parts of the fee.',
@@ -208,23 +199,58 @@ function paymentApi(host: ApiHost): Api {
         output: FeeDetails,
         run(at, { uxt, len }) {
           const { extrinsic, info } = known(host, uxt);
-          if (extrinsic.signed === undefined) return { inclusion_fee: undefined, tip: 0n };
-          const inclusion_fee = info.paysFee ? inclusionFee(at, info, len) : undefined;
-          return { inclusion_fee, tip: extrinsic.signed.extra.tip };
+          return feeDetails(at, info, len, extrinsic.signed?.extra.tip ?? 0n);
         },
       }),
-      query_weight_to_fee: method({
-        doc: 'What so much weight costs while the multiplier is 1.',
-        args: { weight: Weight },
-        output: Balance,
-        run: (at, { weight }) => weightFee(at, weight.ref_time),
-      }),
-      query_length_to_fee: method({
-        doc: 'What so many bytes cost.',
-        args: { length: u32 },
-        output: Balance,
-        run: (at, { length }) => lengthFee(at, length),
-      }),
+      ...unitFees,
     },
   };
+}
+
+function callPaymentApi({ calls }: ApiHost): Api {
+  const args = { call: calls.Call, len: u32 };
+  return {
+    name: 'TransactionPaymentCallApi',
+    version: 3,
+    doc: 'What a call costs whoever signs it, before anybody does.',
+    methods: {
+      query_call_info: method({
+        doc: 'Weight, class and fee without tip, in an extrinsic of `len` bytes.',
+        args,
+        output: RuntimeDispatchInfo,
+        run: (at, { call, len }) => dispatchInfo(at, signedInfo(calls, call), len),
+      }),
+      query_call_fee_details: method({
+        doc: 'The parts of the fee.',
+        args,
+        output: FeeDetails,
+        run: (at, { call, len }) => feeDetails(at, signedInfo(calls, call), len, 0n),
+      }),
+      ...unitFees,
+    },
+  };
+}
+
+/** What both payment APIs say of weights and lengths. */
+const unitFees = {
+  query_weight_to_fee: method({
+    doc: 'What so much weight costs while the multiplier is 1.',
+    args: { weight: Weight },
+    output: Balance,
+    run: (at, { weight }) => weightFee(at, weight.ref_time),
+  }),
+  query_length_to_fee: method({
+    doc: 'What so many bytes cost.',
+    args: { length: u32 },
+    output: Balance,
+    run: (at, { length }) => lengthFee(at, length),
+  }),
+};
+
+function dispatchInfo(at: Chain, info: DispatchInfo, length: number) {
+  return { weight: info.weight, class: { type: info.class }, partial_fee: totalFee(at, info, length, 0n) };
+}
+
+function feeDetails(at: Chain, info: DispatchInfo, length: number, tip: bigint) {
+  return { inclusion_fee: info.paysFee ? inclusionFee(at, info, length) : undefined, tip };
 }

@@ -11,6 +11,7 @@ import type { DispatchError } from './errors.ts';
 import type { Host } from './host.ts';
 import type { Declared, Pallet, Scope } from './pallet.ts';
 import type { RuntimeSpec, RuntimeVersion } from './spec.ts';
+import type { Weight } from './weights.ts';
 
 /** The parent of the block that executes: its header with seal, and its winning ticket as recomputed at import. */
 export interface ParentInfo {
@@ -30,7 +31,12 @@ export interface BlockInfo {
 }
 
 export type Origin =
-  | { readonly type: 'signed'; readonly who: Bytes }
+  | {
+      readonly type: 'signed';
+      readonly who: Bytes;
+      /** The calls that may be made in this name, where not all: whatever the origin dispatches is bound by it too. */
+      readonly allows?: (call: RuntimeCall) => boolean;
+    }
   | { readonly type: 'root' }
   | { readonly type: 'none' };
 
@@ -42,6 +48,10 @@ export interface Chain {
   readonly origin: Origin;
   /** The account that signed; a bug to ask for where the call's origin is not `signed`. */
   readonly signer: Bytes;
+  /** The place of the present extrinsic in its block; 0 outside of extrinsics. */
+  readonly extrinsicIndex: number;
+  /** What the call that was dispatched last says it took, where it says so: less than its declared weight. */
+  readonly spent: Weight | undefined;
   /** Another pallet's state, events and constants, typed by its declaration. */
   use<D extends Declared>(of: D | Pallet<D>): Scope<D>;
   /** Runs a call in a layer of its own; when it fails, what it wrote is undone and the error is returned. */

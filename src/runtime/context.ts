@@ -13,9 +13,10 @@ import type { BlockInfo, Chain, Origin } from './chain.ts';
 import { type DispatchError, DispatchFailure, dispatchError } from './errors.ts';
 import type { Host } from './host.ts';
 import type { BoundCall, Declared, Pallet, Scope } from './pallet.ts';
+import { System } from './pallets/system.ts';
 import type { RuntimeSpec, RuntimeVersion } from './spec.ts';
 import { type PlacedItem, storageKey, type Writable } from './storage.ts';
-import type { BlockWeights } from './weights.ts';
+import type { BlockWeights, Weight } from './weights.ts';
 
 /** A writable state with layers. */
 export interface Layered extends Writable {
@@ -65,6 +66,7 @@ export class Context implements Chain {
   readonly digest: DigestItem[] = [];
   origin: Origin = { type: 'none' };
   phase: Phase = { type: 'Initialization' };
+  spent: Weight | undefined;
   private layers = 0;
   private readonly scopes = new Map<Declared, Scope<Declared>>();
   private readonly keyOf: KeyMaker;
@@ -86,6 +88,10 @@ export class Context implements Chain {
 
   get host(): Host {
     return this.kernel.host;
+  }
+
+  get extrinsicIndex(): number {
+    return this.phase.type === 'ApplyExtrinsic' ? this.phase.value : 0;
   }
 
   get signer(): Bytes {
@@ -138,12 +144,15 @@ export class Context implements Chain {
   dispatch(call: RuntimeCall, origin: Origin = this.origin): DispatchError | undefined {
     const { pallet, rule } = this.kernel.calls.rule(call);
     const outer = this.origin;
+    let spent: Weight | undefined;
     this.origin = origin;
     const error = this.attempt(() => {
+      if (origin.type === 'signed' && origin.allows?.(call) === false) this.use(System).fail('CallFiltered');
       if (!mayCall(rule, origin)) throw dispatchError('BadOrigin');
-      rule.run(this.use(pallet.declared), call.value.value);
+      spent = rule.run(this.use(pallet.declared), call.value.value) ?? undefined;
     });
     this.origin = outer;
+    this.spent = spent;
     return error;
   }
 
@@ -221,6 +230,14 @@ class PalletScope implements Chain {
 
   get signer(): Bytes {
     return this.context.signer;
+  }
+
+  get extrinsicIndex(): number {
+    return this.context.extrinsicIndex;
+  }
+
+  get spent(): Weight | undefined {
+    return this.context.spent;
   }
 
   use<D extends Declared>(of: D | Pallet<D>): Scope<D> {

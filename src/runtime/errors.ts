@@ -4,7 +4,7 @@
  * Always true: a failure is a value that wallets decode (polkadot-sdk's enums, same order); it is thrown only between a
  * pallet and the executive, which turns it into an event or into a refusal. Anything else thrown is a bug.
  */
-import { fixed, type Of, struct, tuple, u8, unit, variant } from '../codec/index.ts';
+import { fixed, type Of, result, struct, tuple, u8, unit, variant } from '../codec/index.ts';
 
 const ModuleError = struct({ index: u8, error: fixed(4) }, { path: 'sp_runtime::ModuleError' });
 
@@ -73,6 +73,20 @@ export const DispatchError = variant(
   { path: 'sp_runtime::DispatchError' },
 );
 export type DispatchError = Of<typeof DispatchError>;
+
+/** How a call ended, as events and runtime APIs say it. */
+export const DispatchResult = result(unit, DispatchError);
+export type DispatchResult = Of<typeof DispatchResult>;
+
+/** The result of a call that failed so, if it did. */
+export function resultOf(error: DispatchError | undefined): DispatchResult {
+  return error === undefined ? { type: 'Ok', value: undefined } : { type: 'Err', value: error };
+}
+
+/** The failure of a call that another call made, to be thrown. */
+export function passOn(error: DispatchError): DispatchFailure {
+  return new DispatchFailure(error, `a call within failed: ${error.type}`);
+}
 
 /** A call that failed; everything that it wrote is undone. */
 export class DispatchFailure extends Error {

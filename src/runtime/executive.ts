@@ -18,10 +18,10 @@ import { type DispatchError, invalid } from './errors.ts';
 import { Meter } from './meter.ts';
 import type { Pallet } from './pallet.ts';
 import { BLOCK_HASH_COUNT, CODE_KEY, System } from './pallets/system.ts';
-import { collect, reportFee } from './pallets/transaction-payment.ts';
+import { collect, refund, reportFee, totalFee } from './pallets/transaction-payment.ts';
 import { type PlacedItem, storageKey } from './storage.ts';
 import { checkBare, checkSigned, type Known, read } from './validity.ts';
-import type { Weight } from './weights.ts';
+import { plus, SIGNATURE_WEIGHT, type Weight, within } from './weights.ts';
 
 const ROOT = { type: 'root' } as const;
 const NONE = { type: 'none' } as const;
@@ -100,8 +100,9 @@ export class BlockExecution {
     const { info } = known;
     this.meter.check(info.weight, info.class, bytes.length);
     this.context.phase = { type: 'ApplyExtrinsic', value: this.index };
-    const error = applyKnown(this.context, this.kernel.calls, known);
-    this.meter.count(info.weight, info.class, bytes.length);
+    const { error, took } = applyKnown(this.context, this.kernel.calls, known);
+    // What a call gave back of its fee it gives back of the block: room must not be had for nothing.
+    this.meter.count(took.weight, took.class, bytes.length);
     this.index++;
     return error;
   }
@@ -175,8 +176,14 @@ export function enter(chain: Chain, hash: Bytes): void {
   system.BlockHash.put(number - 1, hash);
 }
 
+/** How an extrinsic's call ended, and what it took. */
+interface Outcome {
+  readonly error: DispatchError | undefined;
+  readonly took: DispatchInfo;
+}
+
 /** Applies an extrinsic to any execution; throws ValidityFailure and leaves nothing when it is not valid there. */
-export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchError | undefined {
+export function applyKnown(chain: Chain, calls: Calls, known: Known): Outcome {
   const { extrinsic, info } = known;
   if (extrinsic.signed === undefined) return applyBare(chain, calls, known);
   if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
@@ -186,18 +193,27 @@ export function applyKnown(chain: Chain, calls: Calls, known: Known): DispatchEr
   // Cannot fail: checkSigned saw that the payer can pay and stays open.
   collect(chain, who, fee);
   const error = chain.dispatch(known.call, { type: 'signed', who });
-  reportFee(chain, who, fee, signed.extra.tip);
-  report(chain, info, error);
-  return error;
+  const took = tookOf(chain, info, error);
+  const actual = totalFee(chain, took, extrinsic.bytes.length, signed.extra.tip);
+  reportFee(chain, who, fee - refund(chain, who, fee - actual), signed.extra.tip);
+  report(chain, took, error);
+  return { error, took };
 }
 
-function applyBare(chain: Chain, calls: Calls, { call, info }: Known): DispatchError | undefined {
+/** The info of a signed call as it turned out: a call that failed took what it declared. */
+function tookOf(chain: Chain, info: DispatchInfo, error: DispatchError | undefined): DispatchInfo {
+  if (error !== undefined || chain.spent === undefined) return info;
+  const weight = plus(chain.spent, SIGNATURE_WEIGHT);
+  return within(weight, info.weight) ? { ...info, weight } : info;
+}
+
+function applyBare(chain: Chain, calls: Calls, { call, info }: Known): Outcome {
   const { rule } = calls.rule(call);
   if (rule.origin !== 'inherent') checkBare(chain, calls, call);
   const error = chain.dispatch(call, NONE);
   if (error !== undefined && info.class === 'Mandatory') throw invalid('BadMandatory');
   report(chain, info, error);
-  return error;
+  return { error, took: info };
 }
 
 /** The last event of an extrinsic says how it went: clients read that one. */

@@ -145,8 +145,8 @@ export interface CallRule<D extends Declared, A extends Fields> {
   readonly paysFee?: boolean;
   /** For bare calls: judged before gossip and again before dispatch; throws `invalid(...)`. */
   validate?(at: Scope<D>, args: Values<A>): BareValidity;
-  /** Throws to fail; what it wrote is then undone. */
-  run(at: Scope<D>, args: Values<A>): void;
+  /** Throws to fail; what it wrote is then undone. May return the weight it took, at most the declared one. */
+  run(at: Scope<D>, args: Values<A>): Weight | void;
 }
 
 /** What the author of a block knows that its state does not. */
@@ -218,7 +218,7 @@ export interface BoundCall {
   readonly class?: ClassName;
   readonly paysFee?: boolean;
   validate?(at: Chain, args: Args): BareValidity;
-  run(at: Chain, args: Args): void;
+  run(at: Chain, args: Args): Weight | void;
 }
 
 /** A pallet as the executive sees it. `at` is always the scope of `declared`. */

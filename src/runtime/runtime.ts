@@ -147,6 +147,7 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     return made.metadata(version);
   };
   const shared = sharedApis({
+    calls,
     get kernel() {
       return kernel;
     },

@@ -69,7 +69,7 @@ export const DEFAULT_SPEC = {
   specName: 'maitoken',
   implName: 'maitoken-node',
   authoringVersion: 1,
-  specVersion: 1,
+  specVersion: 2,
   implVersion: 1,
   transactionVersion: 1,
   ss58Format: 42,

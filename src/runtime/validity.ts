@@ -24,7 +24,7 @@ import { reducibleOf } from './pallets/balances.ts';
 import { System } from './pallets/system.ts';
 import { totalFee } from './pallets/transaction-payment.ts';
 import type { AccountInfo } from './types.ts';
-import { plus, SIGNATURE_PS } from './weights.ts';
+import { plus, SIGNATURE_WEIGHT } from './weights.ts';
 
 export const ValidTransaction = struct(
   {
@@ -69,9 +69,13 @@ export function read(calls: Calls, bytes: Uint8Array): Known | undefined {
 }
 
 function infoOf(calls: Calls, extrinsic: Extrinsic, call: RuntimeCall): DispatchInfo {
+  return extrinsic.signed === undefined ? { ...calls.info(call), paysFee: false } : signedInfo(calls, call);
+}
+
+/** What dispatching a call costs when somebody signs it. */
+export function signedInfo(calls: Calls, call: RuntimeCall): DispatchInfo {
   const info = calls.info(call);
-  if (extrinsic.signed === undefined) return { ...info, paysFee: false };
-  return { ...info, weight: plus(info.weight, { ref_time: SIGNATURE_PS, proof_size: 0n }) };
+  return { ...info, weight: plus(info.weight, SIGNATURE_WEIGHT) };
 }
 
 /** Checks everything about a signed extrinsic but its nonce's being due; throws ValidityFailure. */

@@ -5,6 +5,7 @@
  * limits. Time is picoseconds of a reference core, as in Substrate (10^12 a second); proof size is bytes and only
  * reported, since no one builds proofs of our blocks.
  */
+import { min } from '../base/fixed.ts';
 import { type Codec, compactU64, type Of, option, struct, u32, u64, unit, variant } from '../codec/index.ts';
 
 export const Weight = struct(
@@ -27,7 +28,7 @@ export const WRITE_PS = 100_000_000n;
 // Decoding, the extension pipeline and the events of one extrinsic, without its signature.
 export const BASE_EXTRINSIC_PS = 100_000_000n;
 // One sr25519 verification: 5,360 a second (PERFORMANCE.md).
-export const SIGNATURE_PS = 187_000_000n;
+export const SIGNATURE_WEIGHT: Weight = { ref_time: 187_000_000n, proof_size: 0n };
 // The largest trie proof of one key in a state of 10^8 accounts.
 const PROOF_BYTES_PER_KEY = 2_048n;
 
@@ -41,9 +42,17 @@ export function rw(reads: number, writes: number, compute = 0n): Weight {
   };
 }
 
-/** Both weights together. */
-export function plus(a: Weight, b: Weight): Weight {
-  return { ref_time: a.ref_time + b.ref_time, proof_size: a.proof_size + b.proof_size };
+const U64_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** All weights together, at most what a weight can say: users name weights too. */
+export function plus(...weights: readonly Weight[]): Weight {
+  const sum = (of: keyof Weight) => weights.reduce((total, weight) => min(U64_MAX, total + weight[of]), 0n);
+  return { ref_time: sum('ref_time'), proof_size: sum('proof_size') };
+}
+
+/** Whether a weight stays within another in both parts. */
+export function within(weight: Weight, limit: Weight): boolean {
+  return weight.ref_time <= limit.ref_time && weight.proof_size <= limit.proof_size;
 }
 
 /** One value for each class of calls. */
@@ -77,7 +86,7 @@ export const DbWeight = struct({ read: u64, write: u64 }, { path: 'sp_weights::R
 // Normal calls take at most three quarters of a block, so that a full block still admits operational ones.
 const NORMAL_PERCENT = 75n;
 const BASE_BLOCK_PS = 5_000_000_000n;
-const ANY_PROOF = 0xffff_ffff_ffff_ffffn;
+const ANY_PROOF = U64_MAX;
 
 /** The limits of a block that may hold `maxPs` picoseconds of weight. */
 export function blockWeights(maxPs: bigint): BlockWeights {

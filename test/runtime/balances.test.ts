@@ -14,7 +14,7 @@ import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
 import { map, value } from '../../src/runtime/storage.ts';
 import { AccountId, Balance } from '../../src/runtime/types.ts';
-import { rw } from '../../src/runtime/weights.ts';
+import { blockWeights, rw } from '../../src/runtime/weights.ts';
 import { alice, bob, call, carol, HOST, names, TestChain, transferCall, UNIT } from './test-chain.ts';
 
 const ED = DEFAULT_SPEC.existentialDeposit;
@@ -151,6 +151,17 @@ test('full blocks make weight dearer, empty ones do not make it cheaper than 1',
   );
   chain.block(xts);
   assert.ok(multiplier() > one);
+  // m (1 + v d + (v d)^2 / 2), v = 75 / 10^6, d = fullness of the normal class - 1/4.
+  const limit = blockWeights(8_000_000_000n).per_class.normal.max_total?.ref_time ?? 0n;
+  const full = Number(chain.system.BlockWeight.get().normal.ref_time) / Number(limit);
+  const step = (75 / 1_000_000) * (full - 0.25);
+  assert.ok(full > 0.25);
+  assert.ok(Math.abs(Number(multiplier()) / Number(one) - (1 + step + step ** 2 / 2)) < 1e-12);
+  const dearer = multiplier();
+  chain.block();
+  assert.ok(multiplier() < dearer, 'empty blocks make it cheaper again');
+  for (let i = 0; i < 10; i++) chain.block();
+  assert.equal(multiplier(), one);
 });
 
 test('batch stops at the first failure, batch_all undoes everything, force_batch goes on', () => {

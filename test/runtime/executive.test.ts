@@ -189,12 +189,16 @@ test('the first block of a new version says so, and changes the marker that clie
   const chain = new TestChain();
   chain.block();
   const before = chain.tree.get(CODE_KEY);
-  const next = createRuntime({ pallets: CORE_PALLETS, spec: { ...DEFAULT_SPEC, specVersion: 2 }, host: HOST });
+  const next = createRuntime({
+    pallets: CORE_PALLETS,
+    spec: { ...DEFAULT_SPEC, specVersion: DEFAULT_SPEC.specVersion + 1 },
+    host: HOST,
+  });
   const builder = next.builder(chain.tree, { header: chain.header, ticket: undefined }, chain.time(1));
   const { tree, events } = builder.finish();
   assert.equal(names(events.map(({ event }) => event))[0], 'System.CodeUpdated');
   assert.notDeepEqual(tree.get(CODE_KEY), before);
-  assert.equal(readStorage(tree, System.storage.LastRuntimeUpgrade)?.spec_version, 2);
+  assert.equal(readStorage(tree, System.storage.LastRuntimeUpgrade)?.spec_version, DEFAULT_SPEC.specVersion + 1);
 });
 
 test('hashes of 2,400 blocks are kept, and that of the genesis forever', () => {
@@ -215,6 +219,8 @@ test('whatever bytes arrive, judging, calling and executing answer and never thr
     'BlockBuilder_apply_extrinsic',
     'TransactionPaymentApi_query_info',
     'TransactionPaymentApi_query_fee_details',
+    'TransactionPaymentCallApi_query_call_info',
+    'TransactionPaymentCallApi_query_call_fee_details',
     'TransactionPaymentApi_query_weight_to_fee',
     'AccountNonceApi_account_nonce',
   ];

@@ -1,4 +1,5 @@
 /** # MemoryProvider: what `@polkadot/api` asks of a node, answered by a test chain without a node. */
+import { ApiPromise } from '@polkadot/api';
 import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { headerJson } from '../../src/primitives/header.ts';
 import type { TestChain } from './test-chain.ts';
@@ -6,7 +7,7 @@ import type { TestChain } from './test-chain.ts';
 type Answer = (params: readonly unknown[]) => unknown;
 
 /** The part of `ProviderInterface` that the client uses; finality is immediate here, each block is best and final. */
-export class MemoryProvider {
+class MemoryProvider {
   readonly hasSubscriptions = true;
   readonly isClonable = false;
   readonly isConnected = true;
@@ -100,4 +101,13 @@ function answers(chain: TestChain): Record<string, Answer> {
     system_health: () => ({ peers: 0, isSyncing: false, shouldHavePeers: false }),
     system_properties: () => ({ ss58Format: 42, tokenDecimals: 12, tokenSymbol: 'UNIT' }),
   };
+}
+
+/** A chain as `@polkadot/api` sees it. */
+export async function connect(chain: TestChain): Promise<ApiPromise> {
+  // The provider type asks for members that the client never uses.
+  const provider = new MemoryProvider(chain) as unknown;
+  return ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true } as Parameters<
+    typeof ApiPromise.create
+  >[0]);
 }

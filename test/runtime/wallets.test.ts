@@ -1,8 +1,9 @@
 /** # Wallets: unmodified client libraries: what they build executes here, what happens here they decode. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiPromise, Keyring } from '@polkadot/api';
-import { cryptoWaitReady } from '@polkadot/util-crypto';
+import { Keyring } from '@polkadot/api';
+import type { SubmittableExtrinsic } from '@polkadot/api/types';
+import { createKeyDerived, createKeyMulti, cryptoWaitReady, encodeAddress } from '@polkadot/util-crypto';
 import { getDynamicBuilder, getLookupFn } from '@polkadot-api/metadata-builders';
 import { metadata as metadataCodec, unifyMetadata } from '@polkadot-api/substrate-bindings';
 import { getPolkadotSigner } from 'polkadot-api/signer';
@@ -11,7 +12,7 @@ import { compact, compactU32, u32 } from '../../src/codec/index.ts';
 import { Era, mortalEra } from '../../src/primitives/era.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { storageKey } from '../../src/runtime/storage.ts';
-import { MemoryProvider } from './memory-provider.ts';
+import { connect } from './memory-provider.ts';
 import { alice, bob, call, names, TestChain, transferCall, UNIT } from './test-chain.ts';
 
 const VERSIONS = [14, 15, 16] as const;
@@ -20,13 +21,7 @@ test('polkadot-js connects, transfers, pays what it was told, and decodes what h
   await cryptoWaitReady();
   const chain = new TestChain();
   chain.block();
-  // The provider type asks for members that the client never uses.
-  const provider = new MemoryProvider(chain) as unknown as NonNullable<
-    Parameters<typeof ApiPromise.create>[0]
-  >['provider'];
-  const api = await ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true } as Parameters<
-    typeof ApiPromise.create
-  >[0]);
+  const api = await connect(chain);
   try {
     const keyring = new Keyring({ type: 'sr25519' });
     const sender = keyring.addFromUri('//Alice');
@@ -58,6 +53,83 @@ test('polkadot-js connects, transfers, pays what it was told, and decodes what h
     assert.equal(derived.availableBalance.toBigInt(), chain.free(bob.accountId));
     const nonce = await api.call.accountNonceApi?.accountNonce?.(sender.address);
     assert.equal(String(nonce), '1');
+  } finally {
+    await api.disconnect();
+  }
+});
+
+test('polkadot-js asks what a call costs before anybody signs it, and is charged that', async () => {
+  await cryptoWaitReady();
+  const chain = new TestChain();
+  chain.author = new Uint8Array(32).fill(7);
+  const api = await connect(chain);
+  try {
+    const sender = new Keyring({ type: 'sr25519' }).addFromUri('//Alice');
+    const transfer = api.tx.balances?.transferKeepAlive?.(encodeAddress(bob.accountId, 42), UNIT);
+    assert.ok(transfer !== undefined);
+    await transfer.signAsync(sender, { tip: 3 });
+    const length = transfer.toU8a().length;
+    const asked = api.call.transactionPaymentCallApi;
+    const info = (await asked?.queryCallInfo?.(transfer.method, length)) as unknown as Asked;
+    const details = (await asked?.queryCallFeeDetails?.(transfer.method, length)) as unknown as {
+      readonly inclusionFee: { unwrap(): Readonly<Record<'baseFee' | 'lenFee' | 'adjustedWeightFee', Big>> };
+    };
+    const { baseFee, lenFee, adjustedWeightFee } = details.inclusionFee.unwrap();
+    const fee = info.partialFee.toBigInt();
+    assert.equal(baseFee.toBigInt() + lenFee.toBigInt() + adjustedWeightFee.toBigInt(), fee);
+    const before = chain.free(alice.accountId);
+    chain.block([transfer.toU8a()]);
+    assert.equal(before - chain.free(alice.accountId), UNIT + fee + 3n);
+  } finally {
+    await api.disconnect();
+  }
+});
+
+interface Big {
+  toBigInt(): bigint;
+}
+interface Asked {
+  readonly partialFee: Big;
+}
+
+test('polkadot-js builds multisig, proxy and derived calls that execute, and decodes what they did', async () => {
+  await cryptoWaitReady();
+  const chain = new TestChain();
+  const api = await connect(chain);
+  try {
+    const keyring = new Keyring({ type: 'sr25519' });
+    const [one, two] = [keyring.addFromUri('//Alice'), keyring.addFromUri('//Bob')];
+    const { multisig, proxy, utility, balances } = api.tx;
+    assert.ok(multisig?.asMulti && proxy?.addProxy && proxy.proxy && utility?.asDerivative && balances?.transferAll);
+    const send = async (tx: SubmittableExtrinsic<'promise'>, by: ReturnType<Keyring['addFromUri']>) => {
+      await tx.signAsync(by, { nonce: chain.system.Account.get(by.publicKey).nonce });
+      const { outcomes } = chain.block([tx.toU8a()]);
+      assert.deepEqual(outcomes, [{ applied: true, error: undefined }]);
+      const records = (await api.query.system?.events?.()) as unknown as {
+        event: { section: string; method: string };
+      }[];
+      return records.map(({ event }) => `${event.section}.${event.method}`);
+    };
+    const joint = encodeAddress(createKeyMulti([one.address, two.address], 2), 42);
+    await send(balances.transferKeepAlive?.(joint, 20n * UNIT) as SubmittableExtrinsic<'promise'>, one);
+    const inner = api.tx.balances?.transferKeepAlive?.(two.address, UNIT) as SubmittableExtrinsic<'promise'>;
+    const weight = { refTime: 1_000_000_000, proofSize: 100_000 };
+    const begun = await send(multisig.asMulti(2, [two.address], null, inner, weight), one);
+    assert.ok(begun.includes('multisig.NewMultisig'));
+    const hash = inner.method.hash;
+    const open = (await api.query.multisig?.multisigs?.(joint, hash)) as unknown as {
+      unwrap(): { readonly when: unknown };
+    };
+    const done = await send(multisig.asMulti(2, [one.address], open.unwrap().when, inner, weight), two);
+    assert.ok(done.includes('multisig.MultisigExecuted') && done.includes('balances.Transfer'));
+    await send(proxy.addProxy(two.address, 'NonTransfer', 0), one);
+    const listed = (await api.query.proxy?.proxies?.(one.address)) as unknown as [{ delegate: Big }[], Big];
+    assert.equal(String(listed[0][0]?.delegate), two.address);
+    const acted = await send(proxy.proxy(one.address, null, inner), two);
+    assert.ok(acted.includes('proxy.ProxyExecuted') && !acted.includes('balances.Transfer'));
+    const derived = encodeAddress(createKeyDerived(one.address, 9), 42);
+    await send(balances.transferKeepAlive?.(derived, 5n * UNIT) as SubmittableExtrinsic<'promise'>, one);
+    assert.ok((await send(utility.asDerivative(9, inner), one)).includes('balances.Transfer'));
   } finally {
     await api.disconnect();
   }

@@ -112,6 +112,7 @@ const Declared = pallet('System', {
     KilledAccount: event('An account was closed.', { account: AccountId }),
     Remarked: event('A remark was made.', { sender: AccountId, hash }),
   },
+  errors: { CallFiltered: 'Whoever sends this call may not make calls of its kind.' },
 });
 
 // Hashing a remark: 1 GB/s.

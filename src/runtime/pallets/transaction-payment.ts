@@ -98,6 +98,13 @@ export function collect(chain: Chain, who: AccountId, fee: bigint): void {
   if (fee > 0n) chain.use(Declared).state.Collected.mutate((sum) => sum + fee);
 }
 
+/** Gives back `amount` of a fee that was collected; 0 where the payer's account, closed meanwhile, cannot take it. */
+export function refund(chain: Chain, who: AccountId, amount: bigint): bigint {
+  if (amount === 0n || !credit(chain, who, amount)) return 0n;
+  chain.use(Declared).state.Collected.mutate((sum) => sum - amount);
+  return amount;
+}
+
 /** Says that a fee was paid. */
 export function reportFee(chain: Chain, who: AccountId, actual_fee: bigint, tip: bigint): void {
   chain.use(Declared).emit.TransactionFeePaid({ who, actual_fee, tip });
