@@ -112,6 +112,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const rpc = new RpcServer(backend, {
     ...config.rpc,
     blobToken,
+    meter,
     onFault: (error) => log('warn', `rpc: ${describe(error)}`),
   });
   const served = meter && (await serveMetrics(seen, meter, log));

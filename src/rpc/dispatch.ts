@@ -27,6 +27,16 @@ type Id = string | number | null;
 
 /** Answers a request; an empty string means that there is nothing to answer (notifications only). */
 export function answer(context: CallContext, body: string): string | Promise<string> {
+  const { meter } = context;
+  if (!meter) return answerOf(context, body);
+  meter.rpcRequest(true);
+  const text = answerOf(context, body);
+  if (text instanceof Promise) return text.finally(() => meter.rpcRequest(false));
+  meter.rpcRequest(false);
+  return text;
+}
+
+function answerOf(context: CallContext, body: string): string | Promise<string> {
   const parsed = parse(body);
   if (parsed instanceof RpcError) return failure(null, parsed);
   if (!Array.isArray(parsed)) return one(context, parsed);
@@ -105,15 +115,30 @@ function one(context: CallContext, call: unknown): string | Promise<string> {
 }
 
 function settle(context: CallContext, id: Id, method: string, params: unknown): string | Promise<string> {
+  const count = counted(context, method);
   try {
     const result = run(context, method, params);
     // A promise costs the hot reads a fifth of their speed: only what waits is one.
-    if (!(result instanceof Promise)) return success(id, result);
-    return result.then((value) => success(id, value)).catch((error) => refusal(context, id, error));
+    if (!(result instanceof Promise)) return count(false, success(id, result));
+    return result
+      .then((value) => count(false, success(id, value)))
+      .catch((error) => count(true, refusal(context, id, error)));
   } catch (error) {
-    return refusal(context, id, error);
+    return count(true, refusal(context, id, error));
   }
 }
+
+/** Counts a call when its answer is there, and passes the answer on. */
+function counted({ meter, registry }: CallContext, method: string): (isError: boolean, text: string) => string {
+  if (!meter) return uncounted;
+  const start = performance.now();
+  return (isError, text) => {
+    meter.rpcCall(registry.get(method)?.name ?? 'unknown', isError, (performance.now() - start) * 1_000);
+    return text;
+  };
+}
+
+const uncounted = (_: boolean, text: string): string => text;
 
 function run(context: CallContext, name: string, params: unknown): unknown {
   const method = context.registry.get(name);

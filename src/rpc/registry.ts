@@ -7,6 +7,7 @@
 import type { Backend, ChainEvent } from './backend.ts';
 import type { Connection, Sink } from './connection.ts';
 import { invalidParams, RpcError } from './errors.ts';
+import type { RpcMeter } from './meter.ts';
 import { type Param, subscriptionId } from './params.ts';
 import type { Turns } from './turns.ts';
 
@@ -19,6 +20,7 @@ export interface CallContext {
   readonly registry: Registry;
   /** Where dear reads wait. */
   readonly turns: Turns;
+  readonly meter?: RpcMeter | undefined;
   /** Told of faults of ours; clients hear "Internal error". */
   readonly onFault: (error: unknown) => void;
 }

@@ -15,6 +15,7 @@ import { Client } from './client.ts';
 import { answer, failure } from './dispatch.ts';
 import { requestTooLarge } from './errors.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import type { RpcMeter } from './meter.ts';
 import { allMethods } from './methods/index.ts';
 import { type CallContext, Registry } from './registry.ts';
 import { Turns } from './turns.ts';
@@ -31,6 +32,7 @@ export interface ServerOptions extends Door {
   /** Opens PUT of blobs; empty opens it to nobody. */
   readonly blobToken: string;
   readonly onFault: (error: unknown) => void;
+  readonly meter?: RpcMeter | undefined;
 }
 
 /** What a port that is taken, or not allowed, is reported with. */
@@ -52,7 +54,7 @@ export class RpcServer {
   #ping: NodeJS.Timeout | undefined;
 
   constructor(backend: Backend, options: ServerOptions) {
-    const { unsafe, onFault, maxConnections, maxRequestBytes, maxSubscriptions } = options;
+    const { unsafe, onFault, meter, maxConnections, maxRequestBytes, maxSubscriptions } = options;
     this.#options = options;
     this.#limits = {
       ...DEFAULT_LIMITS,
@@ -62,7 +64,7 @@ export class RpcServer {
       ...options.limits,
     };
     const registry = new Registry(allMethods());
-    this.#context = { backend, registry, connection: undefined, unsafe, turns: new Turns(), onFault };
+    this.#context = { backend, registry, connection: undefined, unsafe, turns: new Turns(), meter, onFault };
     const { requestBytes, headersMs, requestMs, idleMs } = this.#limits;
     this.#http = fastify({
       bodyLimit: requestBytes,
@@ -194,7 +196,11 @@ export class RpcServer {
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const client = new Client(webSocket, this.#context, this.#limits);
       this.#clients.add(client);
-      webSocket.on('close', () => this.#clients.delete(client));
+      this.#options.meter?.rpcSession(true);
+      webSocket.on('close', () => {
+        this.#clients.delete(client);
+        this.#options.meter?.rpcSession(false);
+      });
     });
   }
 

@@ -10,6 +10,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { configOf } from '../../src/cli/commands/node-config.ts';
+import { NODE_FLAGS } from '../../src/cli/commands/node-flags.ts';
+import { parseFlags } from '../../src/cli/flags.ts';
 import { ss58Encode } from '../../src/crypto/ss58.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { peerIdOf } from '../../src/p2p/host.ts';
@@ -132,4 +135,14 @@ test('two nodes of that spec find each other and show the metrics that the tool 
     result.map(({ peerId }) => peerId),
     [alice.address.split('/').at(-1)],
   );
+});
+
+test('a validator that is called like a dev account is that account, and mines by a child process; others are not', () => {
+  const config = (...argv: string[]) =>
+    configOf(parseFlags('maitoken', ['--chain', 'local', '--base-path', dir, ...argv], NODE_FLAGS).options);
+  const alice = config('--name', 'alice', '--validator');
+  assert.deepEqual([alice.identity, alice.minerThreads, alice.checker], [{ name: 'Alice' }, 1, true]);
+  assert.equal(config('--name', 'alice').identity, undefined);
+  assert.equal(config('--name', 'mallory', '--validator').minerThreads, 0);
+  assert.equal(config('--name', 'two', '--validator').minerThreads, 0);
 });

@@ -85,6 +85,23 @@ test('blocks, templates and tickets are counted one by one', async () => {
   );
 });
 
+test('RPC is counted by method, under its own name, and what is no method under one name', async () => {
+  const first = samples(await scrape());
+  await call('chain_getHead');
+  await call('no_such_method');
+  await call('nor_this');
+  const then = samples(await scrape());
+  const grown = (name: string): number => (then.get(name) ?? 0) - (first.get(name) ?? 0);
+  assert.equal(grown('substrate_rpc_calls_started{method="chain_getBlockHash"}'), 1);
+  assert.equal(grown('substrate_rpc_calls_finished{is_error="false",method="chain_getBlockHash"}'), 1);
+  assert.equal(grown('substrate_rpc_calls_time_count{method="chain_getBlockHash"}'), 1);
+  assert.equal(grown('substrate_rpc_calls_finished{is_error="true",method="unknown"}'), 2);
+  assert.equal(grown('substrate_rpc_requests_started'), 3);
+  assert.equal(grown('substrate_rpc_requests_finished'), 3);
+  assert.ok([...then.keys()].every((name) => !name.includes('no_such_method')));
+  assert.ok((then.get('substrate_rpc_sessions_opened') ?? 0) >= 1);
+});
+
 test('/health says how the node stands, and nothing else is answered', async () => {
   assert.deepEqual(await (await fetch(url('/health'))).json(), {
     peers: 0,

@@ -14,14 +14,14 @@ const DEFAULT_PROMETHEUS_PORT = 9_615;
 
 /** The config that the flags describe. Throws UsageError with the flag to change. */
 export function configOf(options: NodeOptions): NodeConfig {
-  const identity = identityOf(options);
   const source = options.chain ?? (options.dev ? 'dev' : 'local');
   const spec = loadSpec(source, options.data);
   const isTest = spec.chainType === 'Development' || spec.chainType === 'Local';
+  const identity = identityOf(options, isTest);
   const tmp = options.tmp || (options.dev && options['base-path'] === undefined);
   const validator = options.validator || options.dev || identity !== undefined;
   // One and Two are in no genesis: they run nodes, and mine once they have registered by work.
-  const starts = validator && isTest && identity !== undefined && !options.one && !options.two;
+  const starts = validator && isTest && identity !== undefined && !['One', 'Two'].includes(identity.name);
   if ((options.sync ?? 'full') !== 'full') {
     throw new UsageError(`--sync ${options.sync}: this version has full only`);
   }
@@ -113,10 +113,13 @@ function prometheusOf(options: NodeOptions): NodeConfig['prometheus'] {
   };
 }
 
-function identityOf(options: NodeOptions): DevIdentity | undefined {
+/** Who a node is on a chain of well-known keys: by flag, or a validator by its name, as network tools start them. */
+function identityOf(options: NodeOptions, isTest: boolean): DevIdentity | undefined {
   const given = DEV_NAMES.filter((name) => options[name]);
   if (given.length > 1) throw new UsageError(`--${given[0]} and --${given[1]}: a node is one of them`);
-  const name = given[0] ?? (options.dev ? 'alice' : undefined);
+  const named =
+    options.validator && isTest ? DEV_NAMES.find((name) => name === options.name?.toLowerCase()) : undefined;
+  const name = given[0] ?? named ?? (options.dev ? 'alice' : undefined);
   return name ? { name: name.charAt(0).toUpperCase() + name.slice(1) } : undefined;
 }
 
