@@ -1,12 +1,15 @@
 /** # key: what Substrate's tools print for the same keys, and where secrets may not stand. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Keyring } from '@polkadot/api';
 import { cryptoWaitReady, decodeAddress } from '@polkadot/util-crypto';
+import { toHex } from '../../src/base/bytes.ts';
+import { keptIdentity } from '../../src/cli/commands/miner.ts';
+import { ss58Encode } from '../../src/crypto/ss58.ts';
 import { maitoken } from './run.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -124,6 +127,63 @@ test('a node does not start on keys that it cannot open or that others can read'
   chmodSync(path, 0o644);
   const open = await maitoken(...at, '--password-filename', password);
   assert.deepEqual([open.code, /others on this machine can read/.test(open.err)], [2, true]);
+});
+
+test('a miner takes its compute key from the keystore, and is paid where the owner says', async () => {
+  const base = join(dir, 'miner');
+  const password = secret('miner-password', 'correct horse battery staple');
+  const at = ['--chain', 'local', '--base-path', base, '--password-filename', password];
+  const insert = (type: string, scheme: string, suri: string) =>
+    maitoken('key', 'insert', ...at, '--key-type', type, '--scheme', scheme, '--suri', suri);
+  const options = (account?: string) => ({
+    'keystore-path': join(base, 'chains', 'local', 'keystore'),
+    'password-filename': password,
+    'password-interactive': false,
+    password: undefined,
+    'public-key': undefined,
+    account,
+  });
+  assert.equal(await keptIdentity({ ...options(), 'keystore-path': undefined }, 'comp'), undefined);
+  await assert.rejects(keptIdentity(options(), 'comp'), /comp: there is no such key/);
+  const { out: compute } = await insert('comp', 'ed25519', '//Alice//compute');
+  await assert.rejects(keptIdentity(options(), 'comp'), /give --account/);
+  const bob = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty';
+  const paid = await keptIdentity(options(bob), 'comp');
+  assert.equal(paid && ss58Encode(paid.account, 42), bob);
+  assert.equal(paid && toHex(paid.key.publicKey), compute);
+  assert.equal(paid?.accountKey, undefined);
+  await insert('acco', 'sr25519', '//Bob');
+  const owner = await keptIdentity(options(), 'comp');
+  assert.equal(owner && ss58Encode(owner.account, 42), bob);
+  assert.ok(owner?.accountKey);
+});
+
+test('a running node says nothing of its secrets', { timeout: 60_000 }, async () => {
+  const base = join(dir, 'silent');
+  const phrase = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
+  const [password, suri] = [secret('silent-password', 'a passphrase to keep'), secret('silent-suri', phrase)];
+  const at = ['--chain', 'local', '--base-path', base, '--password-filename', password];
+  await maitoken('key', 'insert', ...at, '--key-type', 'gran', '--scheme', 'ed25519', '--suri', suri);
+  const nodeKey = '3c'.repeat(32);
+  const more = ['--node-key', nodeKey, '--rpc-port', '0', '--port', '0', '--no-mdns', '--no-prometheus'];
+  const argv = ['--no-warnings', join(ROOT, 'src/cli/main.ts'), ...at, ...more, '--detailed-log-output'];
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  child.stdout.on('data', (data) => {
+    log += data;
+  });
+  await new Promise<void>((resolve) => {
+    child.stderr.on('data', (data) => {
+      log += data;
+      if (log.includes('polkadot.js.org')) resolve();
+    });
+    child.on('exit', () => resolve());
+  });
+  child.kill('SIGTERM');
+  await new Promise((resolve) => child.once('exit', resolve));
+  assert.match(log, /keystore: gran/);
+  assert.match(log, /Local node identity is: 12D3Koo/);
+  assert.doesNotMatch(log, new RegExp(`winner|passphrase to keep|${nodeKey}`));
 });
 
 test('a node key has one peer id, however it is kept', async () => {
