@@ -97,6 +97,7 @@ function ofMachines({ config, store, chain, pool, sync, network, miners }: Meter
     syncTarget: Math.max(best, sync.target() ?? 0),
     isSyncing: sync.isSyncing(),
     peers: peers.length,
+    ...network.traffic(),
     syncPeers: peers.filter(({ id }) => sync.statusOf(id) !== undefined).length,
     queuedBlocks: chain.waitingCount,
     readyTransactions: pool.counts.ready,

@@ -124,6 +124,9 @@ test('two nodes of that spec find each other and show the metrics that the tool 
     assert.equal(seen.get('substrate_block_height{status="best"}'), 0);
     assert.equal(seen.get('substrate_block_height{status="finalized"}'), 0);
     assert.equal(seen.get('substrate_node_roles'), 4);
+    for (const way of ['in', 'out']) {
+      assert.ok((seen.get(`substrate_sub_libp2p_network_bytes_total{direction="${way}"}`) ?? 0) > 0, way);
+    }
   }
   const response = await fetch(`http://127.0.0.1:${bob.rpc}/`, {
     method: 'POST',

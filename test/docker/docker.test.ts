@@ -32,7 +32,16 @@ const instructions = read('Dockerfile')
 /** What the node serves. */
 async function served(): Promise<Set<string>> {
   const nothing = { best: 0, finalized: 0, syncTarget: 0, isSyncing: false, peers: 0, syncPeers: 0, queuedBlocks: 0 };
-  const sample = { ...nothing, readyTransactions: 0, leaves: 1, databaseCacheBytes: 0, difficulty: 1, miners: 0 };
+  const sample = {
+    ...nothing,
+    readyTransactions: 0,
+    leaves: 1,
+    databaseCacheBytes: 0,
+    difficulty: 1,
+    miners: 0,
+    received: 0,
+    sent: 0,
+  };
   const about = { chain: 'dev', name: 'n', version: 'v', isAuthority: false, startedAt: 0 };
   const text = await new NodeMetrics(about, () => ({ ...sample, certificates: 0, jobs: [] })).text();
   return new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name as string));

@@ -9,6 +9,7 @@ export const PUBLIC_NAMES = [
   'substrate_sub_libp2p_peers_count',
   'substrate_sub_libp2p_incoming_connections_total',
   'substrate_sub_libp2p_is_major_syncing',
+  'substrate_sub_libp2p_network_bytes_total',
   'substrate_sub_libp2p_connections_opened_total',
   'substrate_sub_libp2p_connections_closed_total',
   'substrate_sub_libp2p_distinct_peers_connections_opened_total',
