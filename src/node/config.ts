@@ -30,8 +30,8 @@ export interface NodeConfig {
     readonly maxRequestBytes: number;
     readonly maxSubscriptions: number;
     /** Bytes of the largest answer, calls of a batch (0: none is read), calls a minute of a connection; as it ships. */
-    readonly maxResponseBytes?: number;
-    readonly maxBatch?: number;
+    readonly maxResponseBytes?: number | undefined;
+    readonly maxBatch?: number | undefined;
     readonly callsPerMinute?: number | undefined;
   };
   readonly p2p: {

@@ -6,6 +6,7 @@
  */
 import { encodeJson } from './encode.ts';
 import {
+  batchRefused,
   batchResponseTooLarge,
   batchTooLarge,
   errorBody,
@@ -16,10 +17,11 @@ import {
   needsWebSocket,
   parseError,
   RpcError,
+  rateLimited,
   responseTooLarge,
   unsafeRefused,
 } from './errors.ts';
-import { BATCH_CALLS, DEPTH, RESPONSE_BYTES, SLICE_MS } from './limits.ts';
+import { DEPTH, SLICE_MS } from './limits.ts';
 import type { CallContext } from './registry.ts';
 import { breathe } from './turns.ts';
 
@@ -41,12 +43,15 @@ function answerOf(context: CallContext, body: string): string | Promise<string> 
   if (parsed instanceof RpcError) return failure(null, parsed);
   if (!Array.isArray(parsed)) return one(context, parsed);
   if (parsed.length === 0) return failure(null, invalidRequest('an empty batch'));
-  if (parsed.length > BATCH_CALLS) return failure(null, batchTooLarge(BATCH_CALLS));
+  const { batchCalls } = context.limits;
+  if (batchCalls === 0) return failure(null, batchRefused());
+  if (parsed.length > batchCalls) return failure(null, batchTooLarge(batchCalls));
   return batch(context, parsed);
 }
 
 /** One call after the other, so that a client may rely on their order; others are served in between. */
 async function batch(context: CallContext, calls: readonly unknown[]): Promise<string> {
+  const { responseBytes } = context.limits;
   const parts: string[] = [];
   let length = 0;
   let sliceEnd = performance.now() + SLICE_MS;
@@ -54,7 +59,7 @@ async function batch(context: CallContext, calls: readonly unknown[]): Promise<s
     const part = await one(context, call);
     if (part !== '') parts.push(part);
     length += part.length + 1;
-    if (length > RESPONSE_BYTES) return failure(null, batchResponseTooLarge(RESPONSE_BYTES));
+    if (length > responseBytes) return failure(null, batchResponseTooLarge(responseBytes));
     if (performance.now() < sliceEnd) continue;
     await breathe();
     sliceEnd = performance.now() + SLICE_MS;
@@ -119,9 +124,9 @@ function settle(context: CallContext, id: Id, method: string, params: unknown): 
   try {
     const result = run(context, method, params);
     // A promise costs the hot reads a fifth of their speed: only what waits is one.
-    if (!(result instanceof Promise)) return count(false, success(id, result));
+    if (!(result instanceof Promise)) return count(false, success(context, id, result));
     return result
-      .then((value) => count(false, success(id, value)))
+      .then((value) => count(false, success(context, id, value)))
       .catch((error) => count(true, refusal(context, id, error)));
   } catch (error) {
     return count(true, refusal(context, id, error));
@@ -141,6 +146,8 @@ function counted({ meter, registry }: CallContext, method: string): (isError: bo
 const uncounted = (_: boolean, text: string): string => text;
 
 function run(context: CallContext, name: string, params: unknown): unknown {
+  const { rate, limits } = context;
+  if (rate && !rate.take(performance.now())) throw rateLimited(limits.callsPerMinute ?? 0);
   const method = context.registry.get(name);
   if (!method) throw methodNotFound(name);
   if (method.unsafe && !context.unsafe) throw unsafeRefused();
@@ -150,9 +157,9 @@ function run(context: CallContext, name: string, params: unknown): unknown {
   return method.call(context, params);
 }
 
-function success(id: Id, result: unknown): string {
+function success({ limits }: CallContext, id: Id, result: unknown): string {
   const text = encodeJson(result ?? null);
-  if (text.length > RESPONSE_BYTES) return failure(id, responseTooLarge(RESPONSE_BYTES));
+  if (text.length > limits.responseBytes) return failure(id, responseTooLarge(limits.responseBytes));
   return `{"jsonrpc":"2.0","id":${encodeJson(id)},"result":${text}}`;
 }
 
