@@ -58,6 +58,18 @@ test('a generated key is the one that polkadot-js derives from its phrase, in ev
   }
 });
 
+test('a derived seed is that of subkey; behind a soft junction there is none', async () => {
+  const seed = '0xabf8e5bdbe30c65656c0a3cbd181ff8a56294a69dfedd27982aace4a76909115';
+  assert.equal((await json('inspect', '//Alice', '--scheme', 'ed25519')).secretSeed, seed);
+  const soft = await json('inspect', secret('soft', '//Alice//stash/soft'));
+  assert.equal(soft.secretSeed, 'n/a');
+  // A seed that is shown opens the same account, whatever led to it.
+  const hard = await json('inspect', '//Alice//stash');
+  assert.equal((await json('inspect', secret('hard', hard.secretSeed))).publicKey, hard.publicKey);
+  const ecdsa = await maitoken('key', 'inspect', secret('soft-ecdsa', '//Alice/soft'), '--scheme', 'ecdsa');
+  assert.deepEqual([ecdsa.code, /only sr25519 has soft junctions/.test(ecdsa.err)], [2, true]);
+});
+
 test('two keys are never the same', async () => {
   const phrases = await Promise.all([1, 2, 3].map(async () => (await json('generate')).secretPhrase));
   assert.equal(new Set(phrases).size, 3);

@@ -48,7 +48,8 @@ export async function exportBlocksCommand(argv: readonly string[], terminal: Ter
     const [file] = positionals;
     const out = file === undefined ? process.stdout : createWriteStream(file, { flags: 'wx' });
     const failed = once(out, 'error').then(([error]) => {
-      throw new UsageError(`${file}: cannot be written (${(error as NodeJS.ErrnoException).code})`, 4);
+      const { code } = error as NodeJS.ErrnoException;
+      throw new UsageError(`${file ?? 'standard output'}: cannot be written (${code})`, 4);
     });
     const write = async (): Promise<void> => {
       for (const block of exportedBlocks(chain, from, to)) {

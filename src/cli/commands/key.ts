@@ -134,6 +134,10 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
   if (keyType !== 'acco' && KEY_SCHEMES[keyType] !== undefined && KEY_SCHEMES[keyType] !== scheme) {
     throw new UsageError(`--scheme ${scheme}: keys of type ${keyType} are ${KEY_SCHEMES[keyType]}`);
   }
+  const fromInput = options.suri === undefined || options.suri === '-';
+  if (fromInput && options['password-interactive'] && !process.stdin.isTTY) {
+    throw new UsageError('--password-interactive: standard input is not a terminal; use --password-filename');
+  }
   const spec = loadSpec(options.chain ?? (options.dev ? 'dev' : 'local'));
   const base = options['base-path'] ?? join(homedir(), '.maitoken');
   const isDev = spec.chainType === 'Development';
