@@ -117,13 +117,6 @@ export class Keystore {
     return { ...key, keypair: matching(name, key, secret, schemes) };
   }
 
-  /** Opens every key, so that a wrong passphrase is noticed at start and not at the first signature. */
-  async openAll(): Promise<StoredKey[]> {
-    const out: StoredKey[] = [];
-    for (const key of await this.list()) out.push(await this.open(key));
-    return out;
-  }
-
   /** Runs a file operation; what is missing is `otherwise`, every other failure a KeystoreError. */
   async #read<T>(work: () => Promise<T>, otherwise?: T): Promise<T> {
     try {

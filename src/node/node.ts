@@ -26,7 +26,7 @@ import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
 import { Drive } from './drive.ts';
-import { isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
+import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { chainMachine, chainRules } from './rules.ts';
@@ -70,9 +70,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     : await LevelStore.open({ dir: chainDir, genesis, pruning, ...cacheOf(config) });
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
-  if ('runtimeGenesis' in spec.genesis && isShipped(spec.id)) {
-    provideGenesisBlobs(blobs, spec.genesis.runtimeGenesis.patch.jobs.publicJobs, config.data);
-  }
+  if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
   // Machines.
   const chain = chainMachine(spec, rules, store);

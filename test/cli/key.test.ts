@@ -136,9 +136,17 @@ test('a node does not start on keys that it cannot open or that others can read'
   assert.deepEqual([wrong.code, /does not open the key/.test(wrong.err)], [2, true]);
   const none = await maitoken(...at);
   assert.deepEqual([none.code, /kept encrypted/.test(none.err)], [2, true]);
+  const spec = JSON.parse(readFileSync(join(ROOT, 'genesis', 'local.json'), 'utf8'));
+  const live = join(dir, 'live.json');
+  writeFileSync(live, JSON.stringify({ ...spec, chainType: 'Live' }));
+  const onLive = ['--chain', live, '--base-path', base, '--password-filename', password];
   chmodSync(path, 0o644);
-  const open = await maitoken(...at, '--password-filename', password);
+  const open = await maitoken(...onLive);
   assert.deepEqual([open.code, /others on this machine can read/.test(open.err)], [2, true]);
+  writeFileSync(path, '"//Alice"');
+  chmodSync(path, 0o600);
+  const plain = await maitoken(...onLive);
+  assert.deepEqual([plain.code, /not encrypted/.test(plain.err)], [2, true]);
 });
 
 test('a miner takes its compute key from the keystore, and is paid where the owner says', async () => {

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +58,15 @@ async function eventually<T>(what: string, look: () => Promise<T | undefined>): 
   throw new Error(`${what}: not within a minute`);
 }
 
+async function rpcCall(port: number, method: string): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] }),
+  });
+  return ((await response.json()) as { result: unknown }).result;
+}
+
 interface Zombie {
   readonly address: string;
   readonly rpc: number;
@@ -69,6 +78,12 @@ interface Zombie {
 async function launch(spec: string, name: string, bootnodes: readonly string[]): Promise<Zombie> {
   const [p2p = 0, rpc = 0, metrics = 0] = await freePorts(3);
   const key = Buffer.from(keypairFromSuri(`//${name}`, 'ed25519').publicKey).toString('hex');
+  // The tool puts plain keys into the store before the node starts, as every process may read them.
+  const store = join(dir, name, 'chains', 'local', 'keystore');
+  mkdirSync(store, { recursive: true });
+  const { publicKey } = keypairFromSuri(`//${name}`, 'sr25519');
+  const file = join(store, `61757261${Buffer.from(publicKey).toString('hex')}`);
+  writeFileSync(file, JSON.stringify(`//${name}`), { mode: 0o644 });
   const args = ['--chain', spec, '--name', name, '--rpc-cors', 'all', '--rpc-methods', 'unsafe'];
   // Ours, not the tool's: it would start a miner each, which no test of flags needs.
   args.push('--no-miner', '--no-checker');
@@ -115,7 +130,7 @@ test('two nodes of that spec find each other and show the metrics that the tool 
     async () => (await fetch(`http://127.0.0.1:${alice.metrics}/metrics`)).ok || undefined,
   );
   const bob = await launch(spec, 'bob', [alice.address]);
-  for (const { metrics } of [alice, bob]) {
+  for (const { metrics, rpc } of [alice, bob]) {
     const seen = await eventually('a peer is seen', async () => {
       const found = samples(await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text());
       return found.get('substrate_sub_libp2p_peers_count') === 1 ? found : undefined;
@@ -124,16 +139,24 @@ test('two nodes of that spec find each other and show the metrics that the tool 
     assert.equal(seen.get('substrate_block_height{status="best"}'), 0);
     assert.equal(seen.get('substrate_block_height{status="finalized"}'), 0);
     assert.equal(seen.get('substrate_node_roles'), 4);
+    // A raw spec says no more of its jobs than their hashes: the node makes what they name all the same.
+    const jobs = (await rpcCall(rpc, 'compute_jobs')) as {
+      step_graph: string;
+      dataset: string;
+      round: { theta: string };
+    }[];
+    assert.equal(jobs.length, 3);
+    for (const { step_graph, dataset, round } of jobs) {
+      for (const id of [step_graph, dataset, round.theta]) {
+        const { status } = await fetch(`http://127.0.0.1:${rpc}/v1/blobs/${id.slice(2)}`, { method: 'HEAD' });
+        assert.equal(status, 200, id);
+      }
+    }
     for (const way of ['in', 'out']) {
       assert.ok((seen.get(`substrate_sub_libp2p_network_bytes_total{direction="${way}"}`) ?? 0) > 0, way);
     }
   }
-  const response = await fetch(`http://127.0.0.1:${bob.rpc}/`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'system_peers', params: [] }),
-  });
-  const { result } = (await response.json()) as { result: { peerId: string }[] };
+  const result = (await rpcCall(bob.rpc, 'system_peers')) as { peerId: string }[];
   assert.deepEqual(
     result.map(({ peerId }) => peerId),
     [alice.address.split('/').at(-1)],
