@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RpcClient } from '../miner/rpc-client.ts';
-import { fundedAccounts } from './commands/devnet.ts';
+import { fundedAccounts } from './dev-accounts.ts';
 import type { Terminal } from './terminal.ts';
 
 interface BlockJson {

@@ -47,7 +47,8 @@ export function parseFlags<F extends Flags>(
   }
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
-    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+    const args = maxPositionals === 0 ? spread(argv, flags) : [...argv];
+    parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
     const first = (error as Error).message.split('. ')[0] ?? 'bad options';
     throw new UsageError(`${command}: ${first}; see ${command} --help`);
@@ -62,6 +63,24 @@ export function parseFlags<F extends Flags>(
     values[name] = parsed.values[name] ?? (flag.kind === 'flag' ? false : flag.kind === 'list' ? [] : undefined);
   }
   return { options: values as Parsed<F>, positionals: parsed.positionals };
+}
+
+/** Substrate's lists take several values after one flag (`--bootnodes A B`): each gets a flag of its own. */
+function spread(argv: readonly string[], flags: Flags): string[] {
+  const out: string[] = [];
+  let list: string | undefined;
+  let values = 0;
+  for (const word of argv) {
+    if (word.startsWith('-')) {
+      const isList = flags[word.slice(2)]?.kind === 'list';
+      list = isList ? word : undefined;
+      values = 0;
+    } else if (list !== undefined && values++ > 0) {
+      out.push(list);
+    }
+    out.push(word);
+  }
+  return out;
 }
 
 /** The text of --help. */

@@ -23,7 +23,18 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
     const { engineCommand } = await import('./commands/engine.ts');
     return (argv, terminal) => engineCommand([...argv], terminal);
   },
+  key: async () => (await import('./commands/key.ts')).keyCommand,
+  sign: async () => (await import('./commands/sign.ts')).signCommand,
+  verify: async () => (await import('./commands/sign.ts')).verifyCommand,
   'build-spec': async () => (await import('./commands/build-spec.ts')).buildSpecCommand,
+  'export-chain-spec': async () => (await import('./commands/build-spec.ts')).exportChainSpecCommand,
+  'export-blocks': async () => (await import('./commands/chain-data.ts')).exportBlocksCommand,
+  'import-blocks': async () => (await import('./commands/chain-data.ts')).importBlocksCommand,
+  'check-block': async () => (await import('./commands/chain-data.ts')).checkBlockCommand,
+  'export-state': async () => (await import('./commands/chain-data.ts')).exportStateCommand,
+  'chain-info': async () => (await import('./commands/chain-data.ts')).chainInfoCommand,
+  revert: async () => (await import('./commands/chain-data.ts')).revertCommand,
+  'purge-chain': async () => (await import('./commands/purge-chain.ts')).purgeChainCommand,
   node: async () => (await import('./commands/node.ts')).nodeCommand,
 };
 
@@ -33,12 +44,15 @@ const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
   ConfigError: 2,
   CorpusError: 2,
   IdentityError: 2,
+  KeystoreError: 2,
   SecretError: 2,
   Ss58Error: 2,
   ServerFailed: 3,
+  MetricsFailed: 3,
   P2pError: 3,
   StoreError: 4,
   BlobError: 4,
+  OfflineError: 5,
 };
 
 /** Runs the command line; resolves with the exit code. */

@@ -9,7 +9,7 @@ import { str } from '../codec/index.ts';
 import { blake2_256 } from './hash.ts';
 import { type Keypair, keypairFromSeed, sr25519Keypair } from './keypair.ts';
 import { miniSecret, SecretError } from './mnemonic.ts';
-import { sr25519DeriveHard, sr25519DeriveSoft, sr25519Expand } from './sr25519.ts';
+import { sr25519DeriveHard, sr25519DeriveSoft, sr25519Expand, sr25519HardSeed } from './sr25519.ts';
 import type { Scheme } from './verify.ts';
 
 export const DEV_PHRASE = 'bottom drive obey lake curtain smoke basket hold race lonely fit walk';
@@ -35,19 +35,41 @@ const MAX_TEXT = 1_024;
 export function keypairFromSuri(uri: string, scheme: Scheme): Keypair {
   const { phrase, junctions, password } = parse(uri);
   const seed = seedOf(phrase, password);
-  if (scheme === 'sr25519') {
-    let secret = sr25519Expand(seed);
-    for (const { hard, chainCode } of junctions) {
-      secret = hard ? sr25519DeriveHard(secret, chainCode) : sr25519DeriveSoft(secret, chainCode);
-    }
-    return sr25519Keypair(secret);
+  if (scheme !== 'sr25519') return keypairFromSeed(scheme, derivedSeed(seed, junctions, scheme));
+  return sr25519Keypair(derivedSecret(seed, junctions));
+}
+
+/** The 32-byte seed of the key that a secret URI names; undefined behind a soft junction, where there is none. */
+export function seedFromSuri(uri: string, scheme: Scheme): Bytes | undefined {
+  const { phrase, junctions, password } = parse(uri);
+  const seed = seedOf(phrase, password);
+  if (scheme !== 'sr25519') return derivedSeed(seed, junctions, scheme);
+  const last = junctions.at(-1);
+  if (last === undefined) return seed;
+  return last.hard ? sr25519HardSeed(derivedSecret(seed, junctions.slice(0, -1)), last.chainCode) : undefined;
+}
+
+/** Whether the text is a phrase alone, without junctions or password. Throws SecretError if it is neither. */
+export function isPhrase(uri: string): boolean {
+  const { phrase, junctions, password } = parse(uri);
+  return phrase !== '' && !phrase.startsWith('0x') && junctions.length === 0 && password === '';
+}
+
+function derivedSecret(seed: Bytes, junctions: readonly Junction[]): Bytes {
+  let secret = sr25519Expand(seed);
+  for (const { hard, chainCode } of junctions) {
+    secret = hard ? sr25519DeriveHard(secret, chainCode) : sr25519DeriveSoft(secret, chainCode);
   }
+  return secret;
+}
+
+function derivedSeed(seed: Bytes, junctions: readonly Junction[], scheme: keyof typeof HARD_LABEL): Bytes {
   let derived = seed;
   for (const { hard, chainCode } of junctions) {
     if (!hard) throw new SecretError('soft');
     derived = blake2_256(concat(str.enc(HARD_LABEL[scheme]), derived, chainCode));
   }
-  return keypairFromSeed(scheme, derived);
+  return derived;
 }
 
 const HARD_LABEL = { ed25519: 'Ed25519HDKD', ecdsa: 'Secp256k1HDKD' } as const;

@@ -28,8 +28,16 @@ export interface Children {
   stop(): Promise<void>;
 }
 
+export interface ChildrenHooks {
+  readonly log: (text: string) => void;
+  /** A process was started, or started again. */
+  onStart(name: ChildName): void;
+}
+
+type ChildName = 'miner' | 'checker';
+
 /** Starts what the config asks for. */
-export function startChildren(config: NodeConfig, rpcPort: number, log: (text: string) => void): Children {
+export function startChildren(config: NodeConfig, rpcPort: number, hooks: ChildrenHooks): Children {
   const { identity } = config;
   if (!identity) return { stop: async () => {} };
   const flag = `--${identity.name.toLowerCase()}`;
@@ -40,12 +48,12 @@ export function startChildren(config: NodeConfig, rpcPort: number, log: (text: s
   if (config.minerThreads > 0) {
     const dir = join(config.basePath, 'miner');
     const args = ['miner', ...common, '--dir', dir, '--threads', String(config.minerThreads)];
-    children.push(new Child('miner', args, log));
+    children.push(new Child('miner', args, hooks));
   }
   if (config.checker) {
     // On a chain whose only checker is somebody else's dev account, that account's key is as well known as ours.
     const checker = config.spec.id === 'dev' ? '--bob' : flag;
-    children.push(new Child('checker', ['checker', ...common.slice(0, -1), checker], log));
+    children.push(new Child('checker', ['checker', ...common.slice(0, -1), checker], hooks));
   }
   return {
     stop: async () => {
@@ -55,18 +63,18 @@ export function startChildren(config: NodeConfig, rpcPort: number, log: (text: s
 }
 
 class Child {
-  readonly #name: string;
+  readonly #name: ChildName;
   readonly #args: readonly string[];
-  readonly #log: (text: string) => void;
+  readonly #hooks: ChildrenHooks;
   #process: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #deaths = 0;
   #stopped = false;
 
-  constructor(name: string, args: readonly string[], log: (text: string) => void) {
+  constructor(name: ChildName, args: readonly string[], hooks: ChildrenHooks) {
     this.#name = name;
     this.#args = args;
-    this.#log = log;
+    this.#hooks = hooks;
     this.#start();
   }
 
@@ -88,13 +96,14 @@ class Child {
       stdio: ['pipe', 'inherit', 'inherit'],
     });
     this.#process = child;
+    this.#hooks.onStart(this.#name);
     // Below the node, which answers wallets and peers; above miners, whose work can wait for nothing but itself.
     if (child.pid !== undefined) setPriority(child.pid, this.#name === 'miner' ? MINER_NICE : CHECKER_NICE);
-    child.on('error', (error) => this.#log(`${this.#name}: ${error.message}`));
+    child.on('error', (error) => this.#hooks.log(`${this.#name}: ${error.message}`));
     child.on('exit', (code, signal) => {
       if (this.#stopped) return;
       const wait = RETRY_MS[Math.min(this.#deaths++, RETRY_MS.length - 1)] as number;
-      this.#log(`${this.#name} ended (${code ?? signal}); it starts again in ${wait / 1000} s`);
+      this.#hooks.log(`${this.#name} ended (${code ?? signal}); it starts again in ${wait / 1000} s`);
       this.#timer = setTimeout(() => this.#start(), wait);
     });
   }

@@ -29,6 +29,10 @@ export interface NodeConfig {
     readonly maxConnections: number;
     readonly maxRequestBytes: number;
     readonly maxSubscriptions: number;
+    /** Bytes of the largest answer, calls of a batch (0: none is read), calls a minute of a connection; as it ships. */
+    readonly maxResponseBytes?: number | undefined;
+    readonly maxBatch?: number | undefined;
+    readonly callsPerMinute?: number | undefined;
   };
   readonly p2p: {
     readonly listen: readonly string[];
@@ -42,6 +46,17 @@ export interface NodeConfig {
     /** 32-byte seed; made and kept in the base path if absent. */
     readonly nodeKey: Bytes | undefined;
   };
+  /** Where metrics are served; nowhere if absent. */
+  readonly prometheus?:
+    | {
+        readonly port: number;
+        readonly host: string;
+        /** A port that is taken ends the start; otherwise the node runs without metrics, and says so. */
+        readonly required: boolean;
+      }
+    | undefined;
+  /** Bytes of the database's block cache. */
+  readonly dbCacheBytes?: number;
   /** Settled blocks whose states are kept, or all. */
   readonly pruning: number | 'archive';
   /** Where texts to train on come from; undefined takes the corpus that ships. */

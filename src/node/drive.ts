@@ -9,6 +9,7 @@ import { CodecError } from '../codec/index.ts';
 import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
 import type { Network, Topic } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
@@ -26,6 +27,8 @@ export interface DriveParts {
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
+  /** Counts what passes; absent where nobody looks. */
+  readonly meter?: NodeMetrics | undefined;
   readonly log: (level: 'info' | 'warn', text: string) => void;
   /** The disk failed, or a machine found itself broken: the process must end. */
   readonly onFatal: (error: unknown) => void;
@@ -91,6 +94,11 @@ export class Drive {
     if (this.#watches.delete(name)) this.#pool({ type: 'unwatch', watch: name });
   }
 
+  /** Miners that listen. */
+  get miners(): number {
+    return this.#miners;
+  }
+
   /** A miner listens; until the returned function is called, templates are built. */
   addMiner(): () => void {
     this.#author({ type: 'miners', count: ++this.#miners });
@@ -124,9 +132,24 @@ export class Drive {
 
   #chain(input: ChainInput): void {
     this.#guard(() => {
-      for (const effect of this.#parts.chain.step(Date.now(), input)) this.#performChain(effect);
+      const start = performance.now();
+      const effects = this.#parts.chain.step(Date.now(), input);
+      this.#meterChain(input, effects, performance.now() - start);
+      for (const effect of effects) this.#performChain(effect);
       this.#wakeChain();
     });
+  }
+
+  #meterChain(input: ChainInput, effects: readonly ChainEffect[], ms: number): void {
+    const { meter } = this.#parts;
+    if (!meter) return;
+    if (input.type === 'block') meter.blockReceived();
+    for (const effect of effects) {
+      if (effect.type === 'refused') meter.blockAnswered('refused');
+      if (effect.type !== 'imported') continue;
+      meter.blockAnswered(effect.isNew ? 'success' : 'known');
+      if (effect.isNew) meter.imported(ms / 1_000);
+    }
   }
 
   #wakeChain(): void {
@@ -183,6 +206,8 @@ export class Drive {
 
   #headMoved(retracted: readonly RouteBlock[], enacted: readonly RouteBlock[]): void {
     this.#pool({ type: 'head', retracted, enacted });
+    // The first extrinsic of a block sets its time and was in nobody's pool.
+    this.#parts.meter?.pruned(enacted.reduce((sum, { extrinsics }) => sum + extrinsics.length - 1, 0));
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
     this.#tell({ type: 'head', retracted, enacted });
     this.#author({ type: 'head' });
@@ -194,7 +219,13 @@ export class Drive {
     this.#guard(() => {
       // While blocks are fetched, a template would build on a block that the network has left behind.
       const steps = !this.#parts.sync.isSyncing() || input.type === 'miners' || input.type === 'submit';
-      if (steps) for (const effect of this.#parts.author.step(Date.now(), input)) this.#performAuthor(effect);
+      const start = performance.now();
+      const effects = steps ? this.#parts.author.step(Date.now(), input) : [];
+      const seconds = (performance.now() - start) / 1_000;
+      for (const effect of effects) {
+        if (effect.type === 'template') this.#parts.meter?.proposed(seconds, effect.template.extrinsics.length);
+        this.#performAuthor(effect);
+      }
       this.#wakeAuthor();
     });
   }
@@ -212,6 +243,7 @@ export class Drive {
         this.#tell({ type: 'template' });
         return;
       case 'answer':
+        this.#parts.meter?.ticket(ticketResult(effect.outcome));
         this.#tickets.get(effect.request)?.(effect.outcome);
         this.#tickets.delete(effect.request);
         return;
@@ -227,6 +259,8 @@ export class Drive {
   // ---- pool
 
   #pool(input: PoolInput): void {
+    if (input.type === 'submit') this.#parts.meter?.submitted(1);
+    if (input.type === 'gossip') this.#parts.meter?.submitted(input.extrinsics.length);
     this.#guard(() => {
       for (const effect of this.#parts.pool.step(Date.now(), input)) this.#performPool(effect);
     });
@@ -323,4 +357,9 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
+}
+
+function ticketResult(outcome: TicketAnswer): TicketResult {
+  if (!('error' in outcome)) return 'accepted';
+  return outcome.error.code === 'BadTicket' ? 'refused' : 'stale';
 }

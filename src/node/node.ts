@@ -12,32 +12,26 @@ import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
-import { Chain } from '../consensus/chain.ts';
-import { DepthFinality } from '../consensus/finality/depth.ts';
-import type { ConsensusRules } from '../consensus/rules.ts';
+import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
 import { Pool } from '../pool/pool.ts';
 import { RpcServer } from '../rpc/server.ts';
-import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
-import { SIGNATURES } from '../runtime/host.ts';
-import { PALLETS } from '../runtime/pallets/index.ts';
-import { createRuntime, type Runtime, type Validity } from '../runtime/runtime.ts';
+import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
 import { MemoryStore } from '../state/level/memory-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
-import { runtimeSpec } from './chain-spec.ts';
 import type { NodeConfig } from './config.ts';
 import { Drive } from './drive.ts';
-import { genesisBlock } from './genesis.ts';
-import { isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
+import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
-import { refereeWith } from './referee.ts';
+import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
+import { chainMachine, chainRules } from './rules.ts';
 import { serveSync } from './sync-link.ts';
-import { ticketEvaluator } from './ticket-evaluator.ts';
+import { NODE_VERSION } from './version.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -45,6 +39,9 @@ export interface RunningNode {
   readonly store: DurableStore;
   readonly network: Network;
   readonly rpcPort: number;
+  /** Where metrics are served; undefined if they are not. */
+  readonly metricsPort: number | undefined;
+  readonly meter: NodeMetrics | undefined;
   stop(): Promise<void>;
 }
 
@@ -61,10 +58,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await mkdir(chainDir, { recursive: true });
 
   // Rules: pure.
-  const evaluate = ticketEvaluator((text) => log('warn', text));
-  const host = { ...SIGNATURES, referee: refereeWith(evaluate) };
-  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
-  const genesis = genesisBlock(spec, runtime);
+  const rules = chainRules(spec, (text) => log('warn', text));
+  const { runtime, genesis } = rules;
 
   installFastTree((text) => log('warn', text));
 
@@ -72,36 +67,41 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const { pruning } = config;
   const store = config.tmp
     ? MemoryStore.create(genesis, pruning)
-    : await LevelStore.open({ dir: chainDir, genesis, pruning });
+    : await LevelStore.open({ dir: chainDir, genesis, pruning, ...cacheOf(config) });
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
-  if ('runtimeGenesis' in spec.genesis && isShipped(spec.id)) {
-    provideGenesisBlobs(blobs, spec.genesis.runtimeGenesis.patch.jobs.publicJobs, config.data);
-  }
+  if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
   // Machines.
-  const rules: ConsensusRules = {
-    difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
-    seals: { author: sealAuthor, fragment: sealFragment },
-    runtime,
-    evaluate,
-  };
-  const chain = new Chain({ rules, store, finality: new DepthFinality(spec.consensus.finalityDepth) });
+  const chain = chainMachine(spec, rules, store);
+  // Counting begins once all that is counted is there.
+  let meter: NodeMetrics | undefined;
   const pool = new Pool({
-    validate: (extrinsic) => validateOnBest(runtime, store, extrinsic),
+    validate: (extrinsic) => {
+      const validity = validateOnBest(runtime, store, extrinsic);
+      meter?.validated(validity.ok);
+      return validity;
+    },
     bestNumber: () => store.best.number,
   });
-  const author = new Author({ rules, store, ready: () => pool.ready() });
+  const author = new Author({ rules: rules.consensus, store, ready: () => pool.ready() });
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
     pool,
-    vet: (now, header, opening) => chain.vet(now, header, opening),
+    vet: (now, header, opening) => {
+      const start = performance.now();
+      const vetting = chain.vet(now, header, opening);
+      meter?.vetted((performance.now() - start) / 1_000, vetting !== 'refused');
+      return vetting;
+    },
   });
 
   // Network, the loop, and the port.
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
-  const drive = new Drive({ store, chain, author, pool, sync, network, log, onFatal });
+  const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
+  if (config.prometheus !== undefined) meter = nodeMetrics(seen);
+  const drive = new Drive({ store, chain, author, pool, sync, network, meter, log, onFatal });
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
@@ -110,8 +110,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const rpc = new RpcServer(backend, {
     ...config.rpc,
     blobToken,
+    meter,
     onFault: (error) => log('warn', `rpc: ${describe(error)}`),
   });
+  const served = meter && (await serveMetrics(seen, meter, log));
   const rpcPort = await rpc.start();
   await network.start();
   drive.start();
@@ -123,14 +125,21 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     store,
     network,
     rpcPort,
+    metricsPort: served?.port,
+    meter,
     async stop() {
       drive.stop();
+      await served?.server.stop();
       await rpc.stop();
       await network.stop();
       await blobs.close();
       await store.close();
     },
   };
+}
+
+function cacheOf({ dbCacheBytes }: NodeConfig): { cacheBytes?: number } {
+  return dbCacheBytes === undefined ? {} : { cacheBytes: dbCacheBytes };
 }
 
 function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes): Validity {
@@ -142,7 +151,7 @@ function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes)
 async function networkOptions(config: NodeConfig, genesisHash: Bytes, log: NodeHooks['log']): Promise<NetworkOptions> {
   const { nodeKey: key, ...p2p } = config.p2p;
   const seed = key ?? (await nodeKey(join(config.basePath, 'chains', config.spec.id, 'network')));
-  return { ...p2p, nodeKey: seed, genesisHash, agent: 'maitoken/0.1.0', log };
+  return { ...p2p, nodeKey: seed, genesisHash, agent: `maitoken/${NODE_VERSION}`, log };
 }
 
 function describe(error: unknown): string {

@@ -28,6 +28,7 @@ import type {
 import { createNode, type Node } from './node.ts';
 import { PeerBook } from './peer-book.ts';
 import { Requests } from './requests.ts';
+import { Traffic } from './traffic.ts';
 import {
   MAX_GOSSIP_BYTES,
   MAX_INBOUND_STREAMS,
@@ -94,6 +95,7 @@ class Host implements Network {
   private readonly dialer = new Dialer(Math.random);
   private readonly requests: Requests;
   private readonly judge: GossipJudge;
+  private readonly bytes = new Traffic();
   private readonly listeners = new Set<(event: PeerEvent) => void>();
   private node: Node | undefined;
   private neighbours: Neighbours | undefined;
@@ -138,6 +140,11 @@ class Host implements Network {
       reserved: this.book.reserved.has(id),
       score: Math.round(this.book.score(id, at)),
     }));
+  }
+
+  traffic(): { readonly received: number; readonly sent: number } {
+    const { received, sent } = this.bytes;
+    return { received, sent };
   }
 
   async start(): Promise<void> {
@@ -278,7 +285,12 @@ class Host implements Network {
     return {
       denyDialPeer: (peer) => this.book.banned(peer.toString(), now()),
       denyInboundConnection: (socket) => this.denySocket(socket),
-      denyInboundEncryptedConnection: (peer) => {
+      denyOutboundEncryptedConnection: (_, connection) => {
+        this.bytes.follow(connection);
+        return false;
+      },
+      denyInboundEncryptedConnection: (peer, connection) => {
+        this.bytes.follow(connection);
         const id = peer.toString();
         const refusal = this.book.refuseInbound(id, this.neighbours?.inboundOthers(id, this.book.reserved) ?? 0, now());
         if (refusal !== undefined) this.log('info', `peer ${id} is not let in: ${refusal}`);

@@ -50,6 +50,8 @@ export interface Network {
   addresses(): string[];
   /** Peers of this chain that can be asked now. */
   peers(): PeerInfo[];
+  /** Bytes over the sockets of peers since the start. */
+  traffic(): { readonly received: number; readonly sent: number };
   /** Listens and begins to dial. Throws P2pError PortInUse or ListenFailed. */
   start(): Promise<void>;
   stop(): Promise<void>;

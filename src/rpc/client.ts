@@ -9,6 +9,7 @@ import type { RawData, WebSocket } from 'ws';
 import { Connection } from './connection.ts';
 import { answer } from './dispatch.ts';
 import { type Limits, SLICE_MS } from './limits.ts';
+import { Rate } from './rate.ts';
 import type { CallContext } from './registry.ts';
 import { breathe } from './turns.ts';
 
@@ -36,7 +37,9 @@ export class Client {
     this.#socket = socket;
     this.#limits = limits;
     this.#connection = new Connection({ send: (text) => this.#tell(text), cut: () => socket.terminate() }, limits);
-    this.#context = { ...context, connection: this.#connection };
+    const { callsPerMinute } = limits;
+    const rate = callsPerMinute === undefined ? undefined : new Rate(callsPerMinute, performance.now());
+    this.#context = { ...context, connection: this.#connection, rate };
     socket.on('message', (data) => this.#hear(data));
     socket.on('pong', () => {
       this.#missedPings = 0;

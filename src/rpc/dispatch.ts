@@ -6,6 +6,7 @@
  */
 import { encodeJson } from './encode.ts';
 import {
+  batchRefused,
   batchResponseTooLarge,
   batchTooLarge,
   errorBody,
@@ -16,10 +17,11 @@ import {
   needsWebSocket,
   parseError,
   RpcError,
+  rateLimited,
   responseTooLarge,
   unsafeRefused,
 } from './errors.ts';
-import { BATCH_CALLS, DEPTH, RESPONSE_BYTES, SLICE_MS } from './limits.ts';
+import { DEPTH, SLICE_MS } from './limits.ts';
 import type { CallContext } from './registry.ts';
 import { breathe } from './turns.ts';
 
@@ -27,16 +29,29 @@ type Id = string | number | null;
 
 /** Answers a request; an empty string means that there is nothing to answer (notifications only). */
 export function answer(context: CallContext, body: string): string | Promise<string> {
+  const { meter } = context;
+  if (!meter) return answerOf(context, body);
+  meter.rpcRequest(true);
+  const text = answerOf(context, body);
+  if (text instanceof Promise) return text.finally(() => meter.rpcRequest(false));
+  meter.rpcRequest(false);
+  return text;
+}
+
+function answerOf(context: CallContext, body: string): string | Promise<string> {
   const parsed = parse(body);
   if (parsed instanceof RpcError) return failure(null, parsed);
   if (!Array.isArray(parsed)) return one(context, parsed);
   if (parsed.length === 0) return failure(null, invalidRequest('an empty batch'));
-  if (parsed.length > BATCH_CALLS) return failure(null, batchTooLarge(BATCH_CALLS));
+  const { batchCalls } = context.limits;
+  if (batchCalls === 0) return failure(null, batchRefused());
+  if (parsed.length > batchCalls) return failure(null, batchTooLarge(batchCalls));
   return batch(context, parsed);
 }
 
 /** One call after the other, so that a client may rely on their order; others are served in between. */
 async function batch(context: CallContext, calls: readonly unknown[]): Promise<string> {
+  const { responseBytes } = context.limits;
   const parts: string[] = [];
   let length = 0;
   let sliceEnd = performance.now() + SLICE_MS;
@@ -44,7 +59,7 @@ async function batch(context: CallContext, calls: readonly unknown[]): Promise<s
     const part = await one(context, call);
     if (part !== '') parts.push(part);
     length += part.length + 1;
-    if (length > RESPONSE_BYTES) return failure(null, batchResponseTooLarge(RESPONSE_BYTES));
+    if (length > responseBytes) return failure(null, batchResponseTooLarge(responseBytes));
     if (performance.now() < sliceEnd) continue;
     await breathe();
     sliceEnd = performance.now() + SLICE_MS;
@@ -105,17 +120,34 @@ function one(context: CallContext, call: unknown): string | Promise<string> {
 }
 
 function settle(context: CallContext, id: Id, method: string, params: unknown): string | Promise<string> {
+  const count = counted(context, method);
   try {
     const result = run(context, method, params);
     // A promise costs the hot reads a fifth of their speed: only what waits is one.
-    if (!(result instanceof Promise)) return success(id, result);
-    return result.then((value) => success(id, value)).catch((error) => refusal(context, id, error));
+    if (!(result instanceof Promise)) return count(false, success(context, id, result));
+    return result
+      .then((value) => count(false, success(context, id, value)))
+      .catch((error) => count(true, refusal(context, id, error)));
   } catch (error) {
-    return refusal(context, id, error);
+    return count(true, refusal(context, id, error));
   }
 }
 
+/** Counts a call when its answer is there, and passes the answer on. */
+function counted({ meter, registry }: CallContext, method: string): (isError: boolean, text: string) => string {
+  if (!meter) return uncounted;
+  const start = performance.now();
+  return (isError, text) => {
+    meter.rpcCall(registry.get(method)?.name ?? 'unknown', isError, (performance.now() - start) * 1_000);
+    return text;
+  };
+}
+
+const uncounted = (_: boolean, text: string): string => text;
+
 function run(context: CallContext, name: string, params: unknown): unknown {
+  const { rate, limits } = context;
+  if (rate && !rate.take(performance.now())) throw rateLimited(limits.callsPerMinute ?? 0);
   const method = context.registry.get(name);
   if (!method) throw methodNotFound(name);
   if (method.unsafe && !context.unsafe) throw unsafeRefused();
@@ -125,9 +157,9 @@ function run(context: CallContext, name: string, params: unknown): unknown {
   return method.call(context, params);
 }
 
-function success(id: Id, result: unknown): string {
+function success({ limits }: CallContext, id: Id, result: unknown): string {
   const text = encodeJson(result ?? null);
-  if (text.length > RESPONSE_BYTES) return failure(id, responseTooLarge(RESPONSE_BYTES));
+  if (text.length > limits.responseBytes) return failure(id, responseTooLarge(limits.responseBytes));
   return `{"jsonrpc":"2.0","id":${encodeJson(id)},"result":${text}}`;
 }
 

@@ -27,6 +27,10 @@ export const responseTooLarge = (limit: number): RpcError =>
   new RpcError(-32008, 'Response is too big', `at most ${limit} bytes: ask for less at once`);
 export const batchTooLarge = (limit: number): RpcError =>
   new RpcError(-32010, 'The batch request was too large', `at most ${limit} calls`);
+export const batchRefused = (): RpcError => new RpcError(-32005, 'Batched requests are not supported by this server');
+/** As polkadot-sdk's rate limit answers. */
+export const rateLimited = (perMinute: number): RpcError =>
+  new RpcError(-32999, 'RPC rate limit', `at most ${perMinute} calls a minute`);
 export const batchResponseTooLarge = (limit: number): RpcError =>
   new RpcError(-32011, 'The batch response was too large', `at most ${limit} bytes: ask for less at once`);
 export const unknownBlock = (hash: string): RpcError => new RpcError(4003, 'Client error: UnknownBlock', hash);

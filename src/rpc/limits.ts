@@ -4,6 +4,12 @@ export interface Limits {
   /** WebSockets, and as many HTTP connections beside them; more are answered 503. */
   readonly connections: number;
   readonly requestBytes: number;
+  /** One answer, and the answers of one batch together. */
+  readonly responseBytes: number;
+  /** Calls of one batch; 0 answers none. */
+  readonly batchCalls: number;
+  /** Calls a minute of one connection; undefined does not count. */
+  readonly callsPerMinute: number | undefined;
   /** Subscriptions of one connection. */
   readonly subscriptions: number;
   /** Keys that the storage subscriptions of one connection watch together: each keeps its last value in memory. */
@@ -23,6 +29,9 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   connections: 100,
   requestBytes: 1_048_576,
+  responseBytes: 15 * 1_048_576,
+  batchCalls: 100,
+  callsPerMinute: undefined,
   subscriptions: 256,
   watchedKeys: 8_192,
   sendQueueBytes: 8 * 1_048_576,
@@ -33,10 +42,7 @@ export const DEFAULT_LIMITS: Limits = {
   pingMs: 30_000,
 };
 
-/** Calls of one batch. */
-export const BATCH_CALLS = 100;
 /** Nested brackets of one request. */
 export const DEPTH = 64;
-export const RESPONSE_BYTES = 15 * 1_048_576;
 /** Work that holds the thread for longer gives way to others in between: a thirtieth of what a person notices. */
 export const SLICE_MS = 3;

@@ -7,7 +7,10 @@
 import type { Backend, ChainEvent } from './backend.ts';
 import type { Connection, Sink } from './connection.ts';
 import { invalidParams, RpcError } from './errors.ts';
+import type { Limits } from './limits.ts';
+import type { RpcMeter } from './meter.ts';
 import { type Param, subscriptionId } from './params.ts';
+import type { Rate } from './rate.ts';
 import type { Turns } from './turns.ts';
 
 export interface CallContext {
@@ -19,6 +22,10 @@ export interface CallContext {
   readonly registry: Registry;
   /** Where dear reads wait. */
   readonly turns: Turns;
+  readonly limits: Limits;
+  /** Of the connection, where calls are counted. */
+  readonly rate: Rate | undefined;
+  readonly meter?: RpcMeter | undefined;
   /** Told of faults of ours; clients hear "Internal error". */
   readonly onFault: (error: unknown) => void;
 }

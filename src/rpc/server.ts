@@ -15,7 +15,9 @@ import { Client } from './client.ts';
 import { answer, failure } from './dispatch.ts';
 import { requestTooLarge } from './errors.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import type { RpcMeter } from './meter.ts';
 import { allMethods } from './methods/index.ts';
+import { Rate } from './rate.ts';
 import { type CallContext, Registry } from './registry.ts';
 import { Turns } from './turns.ts';
 import { type Door, isWelcome } from './welcome.ts';
@@ -26,11 +28,17 @@ export interface ServerOptions extends Door {
   readonly maxConnections: number;
   readonly maxRequestBytes: number;
   readonly maxSubscriptions: number;
+  readonly maxResponseBytes?: number | undefined;
+  /** Calls of one batch; 0 answers none. */
+  readonly maxBatch?: number | undefined;
+  /** Of one connection, WebSocket or HTTP. */
+  readonly callsPerMinute?: number | undefined;
   /** Tighter bounds than the defaults. */
   readonly limits?: Partial<Limits>;
   /** Opens PUT of blobs; empty opens it to nobody. */
   readonly blobToken: string;
   readonly onFault: (error: unknown) => void;
+  readonly meter?: RpcMeter | undefined;
 }
 
 /** What a port that is taken, or not allowed, is reported with. */
@@ -47,22 +55,29 @@ export class RpcServer {
   readonly #http: FastifyInstance;
   readonly #sockets: WebSocketServer;
   readonly #clients = new Set<Client>();
+  /** Gone with their connections. */
+  readonly #rates = new WeakMap<Duplex, Rate>();
   /** HTTP and WebSocket together. */
   #connections = 0;
   #ping: NodeJS.Timeout | undefined;
 
   constructor(backend: Backend, options: ServerOptions) {
-    const { unsafe, onFault, maxConnections, maxRequestBytes, maxSubscriptions } = options;
+    const { unsafe, onFault, meter, maxConnections, maxRequestBytes, maxSubscriptions } = options;
     this.#options = options;
+    const registry = new Registry(allMethods());
+    const { maxResponseBytes: responseBytes, maxBatch: batchCalls, callsPerMinute } = options;
     this.#limits = {
       ...DEFAULT_LIMITS,
       connections: maxConnections,
       requestBytes: maxRequestBytes,
       subscriptions: maxSubscriptions,
+      ...(responseBytes === undefined ? {} : { responseBytes }),
+      ...(batchCalls === undefined ? {} : { batchCalls }),
+      callsPerMinute,
       ...options.limits,
     };
-    const registry = new Registry(allMethods());
-    this.#context = { backend, registry, connection: undefined, unsafe, turns: new Turns(), onFault };
+    const common = { backend, registry, unsafe, turns: new Turns(), limits: this.#limits, meter, onFault };
+    this.#context = { ...common, connection: undefined, rate: undefined };
     const { requestBytes, headersMs, requestMs, idleMs } = this.#limits;
     this.#http = fastify({
       bodyLimit: requestBytes,
@@ -168,7 +183,7 @@ export class RpcServer {
       reply.code(415).send({ error: 'send application/json' });
       return;
     }
-    const text = answer(this.#context, body ?? '');
+    const text = answer({ ...this.#context, rate: this.#rateOf(request.raw.socket) }, body ?? '');
     if (typeof text === 'string')
       reply
         .code(text === '' ? 204 : 200)
@@ -183,6 +198,15 @@ export class RpcServer {
       );
   }
 
+  /** Calls over HTTP are counted for the connection that they came by. */
+  #rateOf(socket: Duplex): Rate | undefined {
+    const { callsPerMinute } = this.#limits;
+    if (callsPerMinute === undefined) return undefined;
+    const rate = this.#rates.get(socket) ?? new Rate(callsPerMinute, performance.now());
+    this.#rates.set(socket, rate);
+    return rate;
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node takes its own listeners off an upgraded socket: a reset would otherwise end the process.
     socket.on('error', () => socket.destroy());
@@ -194,7 +218,11 @@ export class RpcServer {
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       const client = new Client(webSocket, this.#context, this.#limits);
       this.#clients.add(client);
-      webSocket.on('close', () => this.#clients.delete(client));
+      this.#options.meter?.rpcSession(true);
+      webSocket.on('close', () => {
+        this.#clients.delete(client);
+        this.#options.meter?.rpcSession(false);
+      });
     });
   }
 

@@ -109,6 +109,7 @@ export class DevMiner {
   #template: TemplateJson | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMining = false;
+  #isStopped = false;
   #steps = new Map<string, number>();
 
   constructor(url: string) {
@@ -122,6 +123,7 @@ export class DevMiner {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#rpc.close();
   }
@@ -137,8 +139,8 @@ export class DevMiner {
       assert.ok(job);
       await this.#rpc.call('miner_submitTicket', [this.#win(template, fragment, job)]);
     } catch (error) {
-      // A template that grew stale while its ticket was drawn: the next one comes.
-      if (!(error instanceof RpcRefused && /Template/.test(error.message))) throw error;
+      // A template that grew stale while its ticket was drawn: the next one comes. A call that `stop` cut off: none.
+      if (!this.#isStopped && !(error instanceof RpcRefused && /Template/.test(error.message))) throw error;
     } finally {
       this.#isMining = false;
     }

@@ -7,7 +7,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
-import { ss58Encode } from '../../crypto/ss58.ts';
 import { keypairFromSuri } from '../../crypto/suri.ts';
 import { RpcClient } from '../../miner/rpc-client.ts';
 import { encodeSpec } from '../../node/chain-spec.ts';
@@ -97,6 +96,8 @@ async function launch({ dir, data, rpcPort, p2pPort, terminal }: Plan): Promise<
       '--no-miner',
     ];
     args.push('--rpc-port', String(rpcPort + i), '--port', String(p2pPort + i), '--node-key', toHex(seed).slice(2));
+    // The first node's metrics are there for who looks; three servers for one screen would be two too many.
+    if (i > 0) args.push('--no-prometheus');
     for (const address of bootnodes) args.push('--bootnodes', address);
     if (data !== undefined) args.push('--data', resolve(data));
     members.push(new Member({ role: 'node', name, args, log: join(base, 'node.log') }));
@@ -145,12 +146,4 @@ function prepareSpec(dir: string, data: string | undefined): string {
   writeFileSync(path, text);
   writeFileSync(join(dir, 'data'), resolve(data));
   return path;
-}
-
-/** The dev accounts that genesis funds, for the banner. */
-export function fundedAccounts(prefix: number): { name: string; address: string }[] {
-  return ['Alice', 'Bob', 'Charlie', 'Dave', 'Eve', 'Ferdie'].map((name) => ({
-    name,
-    address: ss58Encode(keypairFromSuri(`//${name}`, 'sr25519').accountId, prefix),
-  }));
 }

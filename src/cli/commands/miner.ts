@@ -17,8 +17,10 @@ import { registerByWork } from '../../miner/register.ts';
 import { benchmarkAssets } from '../benchmark-assets.ts';
 import { integer, parseFlags, UsageError, usage } from '../flags.ts';
 import { MinerReport } from '../miner-report.ts';
+import { type KeystoreOptions, keystoreOf, secretFile } from '../secrets.ts';
 import { stopped } from '../stopped.ts';
 import type { Terminal } from '../terminal.ts';
+import { KEYSTORE_FLAGS } from './node-flags.ts';
 
 const IDENTITIES = ['alice', 'bob', 'charlie', 'dave', 'eve', 'ferdie'] as const;
 
@@ -37,12 +39,19 @@ const LINK_FLAGS = {
   'end-with-parent': { kind: 'flag', help: 'end when standard input closes' },
 } as const;
 
+/** Keys that `key insert` kept: `comp` mines, `chek` checks, `acco` owns. */
+const KEY_FLAGS = {
+  ...KEYSTORE_FLAGS,
+  'public-key': { kind: 'value', value: 'HEX', help: 'which of several such keys of the keystore' },
+} as const;
+
 const FLAGS = {
   ...LINK_FLAGS,
   ...IDENTITY_FLAGS,
   account: { kind: 'value', value: 'ADDRESS', help: 'who is paid; its key may stay in a wallet once registered' },
   'account-file': { kind: 'value', value: 'FILE', help: 'secret URI of the account, to register it by work' },
   'key-file': { kind: 'value', value: 'FILE', help: 'secret URI of the compute key (ed25519)' },
+  ...KEY_FLAGS,
   dir: { kind: 'value', value: 'DIR', help: 'where unfinished fragments are kept' },
   threads: { kind: 'value', value: 'N', help: 'fragments trained at once, a core each (default 1)' },
   duration: { kind: 'value', value: 'SECONDS', help: 'benchmark: how long (default 30)' },
@@ -76,7 +85,7 @@ export async function minerCommand(argv: readonly string[], terminal: Terminal):
     });
   }
   if (positionals[0] !== undefined) throw new UsageError(`maitoken miner: no command '${positionals[0]}'`);
-  const identity = identityOf(options);
+  const identity = await identityOf(options);
   const url = options.node ?? 'ws://127.0.0.1:9944';
   const dir = options.dir ?? join(homedir(), '.maitoken', 'miner');
   const report = new MinerReport(terminal, options.json, url);
@@ -131,25 +140,41 @@ export function chosenIdentity(options: Readonly<Record<string, unknown>>): stri
   return given[0];
 }
 
-function identityOf(options: ReturnType<typeof parseFlags<typeof FLAGS>>['options']): WorkIdentity {
+type Options = ReturnType<typeof parseFlags<typeof FLAGS>>['options'];
+
+async function identityOf(options: Options): Promise<WorkIdentity> {
   const name = chosenIdentity(options);
   if (name) return devIdentity(name);
-  if (!options['key-file'])
-    throw new UsageError('maitoken miner: give --key-file (and --account), or a dev identity like --alice');
-  const key = keypairFromSuri(secretIn('key-file', options['key-file']), 'ed25519');
+  const kept = await keptIdentity(options, 'comp');
+  if (kept) return kept;
+  if (!options['key-file']) {
+    throw new UsageError(
+      'maitoken miner: give --keystore-path or --key-file (and --account), or a dev identity like --alice',
+    );
+  }
+  const key = keypairFromSuri(secretFile('key-file', options['key-file']), 'ed25519');
   const file = options['account-file'];
-  const accountKey = file ? keypairFromSuri(secretIn('account-file', file), 'sr25519') : undefined;
+  const accountKey = file ? keypairFromSuri(secretFile('account-file', file), 'sr25519') : undefined;
   const account = options.account ? ss58Decode(options.account).account : accountKey?.accountId;
   if (!account) throw new UsageError('maitoken miner: give --account or --account-file');
   return { account, key, accountKey };
 }
 
-function secretIn(flag: string, file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new UsageError(`--${flag} ${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
+interface KeptOptions extends KeystoreOptions {
+  readonly account: string | undefined;
+  readonly 'public-key': string | undefined;
 }
 
-export { IDENTITY_FLAGS, LINK_FLAGS };
+/** Whose keys lie in `--keystore-path`; undefined without that flag. Throws KeystoreError or UsageError. */
+export async function keptIdentity(options: KeptOptions, keyType: 'comp' | 'chek'): Promise<WorkIdentity | undefined> {
+  if (options['keystore-path'] === undefined) return undefined;
+  const keystore = await keystoreOf(options, '', false);
+  const { keypair: key } = await keystore.get(keyType, options['public-key']);
+  const owns = (await keystore.list()).some((one) => one.keyType === 'acco');
+  const accountKey = owns && options.account === undefined ? (await keystore.get('acco')).keypair : undefined;
+  const account = options.account === undefined ? accountKey?.accountId : ss58Decode(options.account).account;
+  if (!account) throw new UsageError(`maitoken: give --account, whom the ${keyType} key works for`);
+  return { account, key, accountKey };
+}
+
+export { IDENTITY_FLAGS, KEY_FLAGS, LINK_FLAGS };

@@ -1,0 +1,28 @@
+/** # KeystoreError: what can be wrong with keys on disk, as a table: code, sentence, what the operator can do. */
+
+export const KEYSTORE_FAULTS = {
+  NoPassphrase: 'keys are kept encrypted: give --password-filename or --password-interactive',
+  WrongPassphrase: 'the passphrase does not open the key: check --password-filename',
+  Readable: 'others on this machine can read the key: chmod 600, and consider it known',
+  Plain: 'the key is not encrypted: import it with key insert --suri FILE, then remove it',
+  Malformed: 'the file is no key of this keystore: restore it, or remove it',
+  WrongKey: 'the secret gives another public key than the file name says: restore the file, or remove it',
+  Missing: 'there is no such key: key insert makes one',
+  Ambiguous: 'there are several such keys: name one with --public-key',
+  Disk: 'the keystore cannot be read or written',
+} as const;
+
+export type KeystoreFault = keyof typeof KEYSTORE_FAULTS;
+
+/** An expected failure of the keystore; `data` names a file or a key type, never a secret. */
+export class KeystoreError extends Error {
+  override readonly name = 'KeystoreError';
+  readonly code: KeystoreFault;
+  readonly data: string;
+
+  constructor(code: KeystoreFault, data: string) {
+    super(`${data}: ${KEYSTORE_FAULTS[code]}`);
+    this.code = code;
+    this.data = data;
+  }
+}
