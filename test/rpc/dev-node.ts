@@ -16,7 +16,7 @@ import { checkShape, type Shape } from '../../src/compute/pouw/profile.ts';
 import { evaluateTicket, wins } from '../../src/compute/pouw/ticket.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
-import { RpcClient, RpcRefused } from '../../src/miner/rpc-client.ts';
+import { RpcClient, RpcDisconnected, RpcRefused } from '../../src/miner/rpc-client.ts';
 import type { FragmentJson, JobJson, TemplateJson, WorkJson } from '../../src/miner/wire.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
@@ -109,6 +109,7 @@ export class DevMiner {
   #template: TemplateJson | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isMining = false;
+  #isStopped = false;
   #steps = new Map<string, number>();
 
   constructor(url: string) {
@@ -122,6 +123,7 @@ export class DevMiner {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#rpc.close();
   }
@@ -137,6 +139,8 @@ export class DevMiner {
       assert.ok(job);
       await this.#rpc.call('miner_submitTicket', [this.#win(template, fragment, job)]);
     } catch (error) {
+      // The last ticket was under way when the miner was stopped.
+      if (this.#isStopped && error instanceof RpcDisconnected) return;
       // A template that grew stale while its ticket was drawn: the next one comes.
       if (!(error instanceof RpcRefused && /Template/.test(error.message))) throw error;
     } finally {
