@@ -29,6 +29,10 @@ export class Connection {
   readonly #subscriptions = new Map<string, Subscription>();
   /** Those whose id was not answered yet; at most the calls of one request. */
   #opening: Subscription[] = [];
+  /** What else ends with the client; bounded by whoever adds to it. */
+  readonly #onClose = new Set<() => void>();
+  /** What follows the answers of this request; at most its calls. */
+  #afterAnswer: (() => void)[] = [];
   #nextId = 1;
   #watchedKeys = 0;
   #heldBytes = 0;
@@ -70,8 +74,21 @@ export class Connection {
     };
   }
 
+  /** Does `work` when the answer of the present call is on its way; for calls that are answered by a promise. */
+  afterAnswer(work: () => void): void {
+    this.#afterAnswer.push(work);
+  }
+
   /** The answers with the ids are on their way: events may follow. */
   release(): void {
+    this.#releaseOpened();
+    const waiting = this.#afterAnswer;
+    if (waiting.length === 0) return;
+    this.#afterAnswer = [];
+    for (const work of waiting) work();
+  }
+
+  #releaseOpened(): void {
     if (this.#opening.length === 0) return;
     const opened = this.#opening;
     this.#opening = [];
@@ -79,10 +96,21 @@ export class Connection {
     for (const subscription of opened) subscription.release();
   }
 
+  /** Does `work` when the client is gone, unless the returned function is called before. */
+  onClose(work: () => void): () => void {
+    this.#onClose.add(work);
+    return () => {
+      this.#onClose.delete(work);
+    };
+  }
+
   /** The client is gone. */
   closeAll(): void {
+    for (const work of this.#onClose) work();
+    this.#onClose.clear();
     for (const subscription of [...this.#subscriptions.values()]) subscription.end();
     this.#opening = [];
+    this.#afterAnswer = [];
   }
 
   #hold(text: string): void {

@@ -60,6 +60,7 @@ function parse<P extends Params>(schemas: P, params: readonly unknown[]): Parsed
 interface Options {
   readonly aliases?: readonly string[];
   readonly unsafe?: boolean;
+  readonly websocketOnly?: boolean;
 }
 
 /** A plain method. */
@@ -73,9 +74,15 @@ export function method<const P extends Params>(
     name,
     aliases: options.aliases ?? [],
     unsafe: options.unsafe ?? false,
-    websocketOnly: false,
+    websocketOnly: options.websocketOnly ?? false,
     call: (context, given) => run(context, ...parse(params, given)),
   };
+}
+
+interface SubscriptionOptions extends Options {
+  readonly unsubscribeAliases?: readonly string[];
+  /** What ending it always answers; otherwise whether there was such a subscription. */
+  readonly unsubscribeAnswer?: null;
 }
 
 /** What begins a subscription and returns what ends it. */
@@ -90,7 +97,7 @@ export function subscription<const P extends Params>(
   names: { readonly subscribe: string; readonly notify: string; readonly unsubscribe: string },
   params: P,
   start: Start<P>,
-  options: Options & { readonly unsubscribeAliases?: readonly string[] } = {},
+  options: SubscriptionOptions = {},
 ): Method[] {
   const subscribe: Method = {
     name: names.subscribe,
@@ -118,7 +125,8 @@ export function subscription<const P extends Params>(
     websocketOnly: true,
     call({ connection }, given) {
       const [id] = parse([subscriptionId] as const, given);
-      return connection?.close(id) ?? false;
+      const isClosed = connection?.close(id) ?? false;
+      return options.unsubscribeAnswer === null ? null : isClosed;
     },
   };
   return [subscribe, unsubscribe];
