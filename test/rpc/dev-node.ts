@@ -27,6 +27,15 @@ import { openingHash, PowPreRuntime, PowSeal, preHash, sealMessage, withPreRunti
 /** Short, so that a dozen blocks come while one would come on a dev chain. */
 const BLOCK_MS = 400;
 const DEV_SPEC = join(import.meta.dirname, '../../genesis/dev.json');
+const RPC: NodeConfig['rpc'] = {
+  port: 0,
+  host: '127.0.0.1',
+  unsafe: false,
+  cors: [],
+  maxConnections: 100,
+  maxRequestBytes: 1_048_576,
+  maxSubscriptions: 256,
+};
 
 export interface DevNode {
   readonly node: RunningNode;
@@ -37,33 +46,28 @@ export interface DevNode {
   stop(): Promise<void>;
 }
 
-/** Starts a node; `rpc` changes how its port is opened. */
-export async function startDevNode(rpc: Partial<NodeConfig['rpc']> = {}): Promise<DevNode> {
-  await installFastPaths();
+/** The text of the dev spec with the least difficulty there is. */
+export function easySpec(): string {
   const file = JSON.parse(readFileSync(DEV_SPEC, 'utf8')) as { consensus: Record<string, unknown> };
   file.consensus.initialDifficulty = String(2 ** 20);
   file.consensus.blockTimeMs = BLOCK_MS;
-  const basePath = mkdtempSync(join(tmpdir(), 'maitoken-rpc-'));
+  return JSON.stringify(file);
+}
+
+/** A node of that spec, alone in the world, with `more` of its config. */
+export async function lonelyNode(basePath: string, more: Partial<NodeConfig> = {}): Promise<RunningNode> {
+  await installFastPaths();
   const config: NodeConfig = {
-    spec: parseChainSpec(JSON.stringify(file), 'dev with the least difficulty'),
+    spec: parseChainSpec(easySpec(), 'dev with the least difficulty'),
     specSource: 'dev',
     basePath,
-    tmp: true,
+    tmp: false,
     name: 'test',
     validator: false,
     identity: undefined,
     minerThreads: 0,
     checker: false,
-    rpc: {
-      port: 0,
-      host: '127.0.0.1',
-      unsafe: false,
-      cors: [],
-      maxConnections: 100,
-      maxRequestBytes: 1_048_576,
-      maxSubscriptions: 256,
-      ...rpc,
-    },
+    rpc: RPC,
     p2p: {
       listen: ['/ip4/127.0.0.1/tcp/0'],
       publicAddresses: [],
@@ -79,13 +83,20 @@ export async function startDevNode(rpc: Partial<NodeConfig['rpc']> = {}): Promis
     data: undefined,
     blobBytes: 64 * 1_048_576,
     check: false,
+    ...more,
   };
-  const node = await startNode(config, {
+  return startNode(config, {
     log: () => {},
     onFatal: (error) => {
       throw error;
     },
   });
+}
+
+/** Starts a node; `rpc` changes how its port is opened. */
+export async function startDevNode(rpc: Partial<NodeConfig['rpc']> = {}): Promise<DevNode> {
+  const basePath = mkdtempSync(join(tmpdir(), 'maitoken-rpc-'));
+  const node = await lonelyNode(basePath, { tmp: true, rpc: { ...RPC, ...rpc } });
   const address = `127.0.0.1:${node.rpcPort}`;
   return {
     node,
