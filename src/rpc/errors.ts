@@ -11,9 +11,21 @@ export class RpcError extends Error {
   }
 }
 
+/** Methods that Substrate nodes have and this one has not, by the beginning of their names, and why. */
+const NOT_OFFERED: readonly (readonly [prefix: string, why: string])[] = [
+  ['state_traceBlock', 'blocks are not traced: execute one again with `maitoken check-block`'],
+  ['state_getPairs', 'unbounded: page through state_getKeysPaged and read with state_queryStorageAt'],
+  ['state_getChild', 'this chain has no child tries'],
+  ['childstate_', 'this chain has no child tries'],
+  ['offchain_', 'this node has no offchain workers'],
+];
+
 export const parseError = (): RpcError => new RpcError(-32700, 'Parse error');
 export const invalidRequest = (why: string): RpcError => new RpcError(-32600, 'Invalid request', why);
-export const methodNotFound = (name: string): RpcError => new RpcError(-32601, 'Method not found', name.slice(0, 100));
+export const methodNotFound = (name: string): RpcError => {
+  const family = NOT_OFFERED.find(([prefix]) => name.startsWith(prefix));
+  return new RpcError(-32601, 'Method not found', family?.[1] ?? name.slice(0, 100));
+};
 export const invalidParams = (why: string): RpcError => new RpcError(-32602, 'Invalid params', why);
 export const unsafeRefused = (): RpcError =>
   new RpcError(-32601, 'RPC call is unsafe to be called externally', 'start the node with --rpc-methods unsafe');

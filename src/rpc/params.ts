@@ -1,95 +1,140 @@
 /**
- * # Params: the shapes that parameters take.
+ * # Params: the shapes that parameters take, as zod schemas.
  *
- * Always true: a reader takes whatever JSON can hold and gives its type or throws -32602 with a sentence about what it
- * expected; the time it takes is linear in what it was given. Absent and null arrive as undefined.
+ * Always true: a schema takes whatever JSON can hold and gives its type or a sentence about what it expected; the time
+ * it takes is linear in what it was given. Absent and null arrive as undefined. `title` is the name that `rpc.discover`
+ * gives a parameter of this shape.
  */
+import { z } from 'zod';
 import type { Bytes } from '../base/bytes.ts';
 import { ss58Decode } from '../crypto/ss58.ts';
-import { invalidParams } from './errors.ts';
 import { fromHex } from './hex.ts';
 
-export type Param<T> = (given: unknown) => T;
+export type Param<T> = z.ZodType<T>;
+
+/** A string that `decode` understands; it throws Wrong with a sentence where it does not. */
+function decoded<T>(
+  meta: { title: string; pattern?: string; expected: string },
+  decode: (text: string) => T,
+): Param<T> {
+  const { expected, ...known } = meta;
+  return z
+    .string(`expected ${expected}`)
+    .meta({ ...known, description: expected })
+    .transform((text, context) => {
+      try {
+        return decode(text);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: error instanceof Wrong ? error.message : `expected ${expected}` });
+        return z.NEVER;
+      }
+    });
+}
+
+class Wrong extends Error {}
+
+function hexOf(text: string): Bytes {
+  const found = fromHex(text);
+  if (!found) throw new Wrong('expected 0x-prefixed hex');
+  return found;
+}
 
 /** 0x hex; the empty string counts as empty bytes, as PAPI sends it. */
-export const bytes: Param<Bytes> = (given) => {
-  if (given === '') return new Uint8Array(0);
-  const found = typeof given === 'string' ? fromHex(given) : undefined;
-  if (found) return found;
-  throw invalidParams('expected 0x-prefixed hex');
-};
+export const bytes: Param<Bytes> = decoded(
+  { title: 'data', pattern: '^(0x([0-9a-fA-F]{2})*)?$', expected: '0x-prefixed hex' },
+  (text) => (text === '' ? new Uint8Array(0) : hexOf(text)),
+);
+
+const HASH = { title: 'hash', pattern: '^0x[0-9a-fA-F]{64}$', expected: '32 bytes as 0x-prefixed hex' };
+
+function hashOf(text: string): Bytes {
+  if (text.length !== 66) throw new Wrong(`expected ${HASH.expected}`);
+  return hexOf(text);
+}
 
 /** 32 bytes as hex. */
-export const hash: Param<Bytes> = (given) => {
-  const found = typeof given === 'string' && given.length === 66 ? fromHex(given) : undefined;
-  if (found) return found;
-  throw invalidParams('expected 32 bytes as 0x-prefixed hex');
-};
+export const hash: Param<Bytes> = decoded(HASH, hashOf);
 
 /** An SS58 address of any prefix, or 32 bytes as hex. */
-export const account: Param<Bytes> = (given) => {
-  if (typeof given !== 'string') throw invalidParams('expected an address');
-  if (given.startsWith('0x')) return hash(given);
+export const account: Param<Bytes> = decoded({ title: 'account', expected: 'an address' }, (text) => {
+  if (text.startsWith('0x')) return hashOf(text);
   try {
-    return ss58Decode(given).account;
+    return ss58Decode(text).account;
   } catch (error) {
-    throw invalidParams(`not an address: ${(error as Error).message}`);
+    throw new Wrong(`not an address: ${(error as Error).message}`);
   }
-};
+});
 
 /** An integer from 0 to `max`. */
 export function integer(max: number): Param<number> {
-  return (given) => {
-    if (typeof given === 'number' && Number.isInteger(given) && given >= 0 && given <= max) return given;
-    throw invalidParams(`expected an integer from 0 to ${max}`);
-  };
+  const expected = `expected an integer from 0 to ${max}`;
+  return z.int(expected).min(0, expected).max(max, expected).meta({ title: 'count' });
 }
 
-const u32 = integer(0xffff_ffff);
+const U32 = 0xffff_ffff;
 
 /** A height: number or hex string. */
-export const height: Param<number> = (given) => {
-  if (typeof given === 'string' && /^0x[0-9a-fA-F]{1,8}$/.test(given)) return Number.parseInt(given, 16);
-  if (typeof given === 'number') return u32(given);
-  throw invalidParams('expected a block number');
-};
+export const height: Param<number> = z
+  .union(
+    [
+      z.int().min(0).max(U32),
+      z
+        .string()
+        .regex(/^0x[0-9a-fA-F]{1,8}$/)
+        .transform((text) => Number.parseInt(text, 16)),
+    ],
+    'expected a block number',
+  )
+  .meta({ title: 'number' });
 
 export function text(max: number): Param<string> {
-  return (given) => {
-    if (typeof given === 'string' && given.length <= max) return given;
-    throw invalidParams(`expected a string of at most ${max} characters`);
-  };
+  const expected = `expected a string of at most ${max} characters`;
+  return z.string(expected).max(max, expected).meta({ title: 'text' });
 }
 
 export function list<T>(item: Param<T>, max: number): Param<T[]> {
-  return (given) => {
-    if (!Array.isArray(given) || given.length > max) throw invalidParams(`expected a list of at most ${max} items`);
-    return given.map((one) => item(one));
-  };
+  const expected = `expected a list of at most ${max} items`;
+  return z.array(item, expected).max(max, expected).meta({ title: 'list' });
 }
 
 export function optional<T>(param: Param<T>): Param<T | undefined> {
-  return (given) => (given === undefined ? undefined : param(given));
+  return param.optional();
 }
 
-type Fields = Readonly<Record<string, Param<unknown>>>;
-type ObjectOf<F extends Fields> = { -readonly [K in keyof F]: F[K] extends Param<infer T> ? T : never };
-
 /** An object of exactly these fields; a prototype has none of them. */
-export function object<const F extends Fields>(fields: F): Param<ObjectOf<F>> {
-  const known = new Map(Object.entries(fields));
-  return (given) => {
-    if (typeof given !== 'object' || given === null || Array.isArray(given)) throw invalidParams('expected an object');
-    for (const name of Object.keys(given)) if (!known.has(name)) throw invalidParams('unexpected field');
-    const found = new Map(Object.entries(given));
-    return Object.fromEntries([...known].map(([name, field]) => [name, field(found.get(name))])) as ObjectOf<F>;
-  };
+export function object<const F extends z.ZodRawShape>(fields: F): Param<z.output<z.ZodObject<F>>> {
+  return z.strictObject(fields, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? 'unexpected field' : 'expected an object'),
+  });
+}
+
+/** One of these words. */
+export function oneOf<const W extends readonly string[]>(words: W): Param<W[number]> {
+  return z.enum(words, `expected one of: ${words.join(', ')}`);
+}
+
+export const flag: Param<boolean> = z.boolean('expected true or false').meta({ title: 'flag' });
+
+/** One of two shapes; what fits neither hears `expected`. */
+export function either<A, B>(a: Param<A>, b: Param<B>, expected: string): Param<A | B> {
+  return z.union([a, b], expected);
+}
+
+/** The same shape under the name that the method's page gives it. */
+export function named<T>(title: string, param: Param<T>): Param<T> {
+  return param.meta({ ...param.meta(), title });
 }
 
 /** The name of a subscription; clients may have kept it as a number. */
-export const subscriptionId: Param<string> = (given) => {
-  if (typeof given === 'string' || typeof given === 'number') return String(given);
-  throw invalidParams('expected a subscription');
-};
+export const subscriptionId: Param<string> = z
+  .union([z.string(), z.number()], 'expected a subscription')
+  .meta({ title: 'subscription' })
+  .transform(String);
 
-export const optionalHash = optional(hash);
+/** The block whose state is meant: the best one if absent. */
+export const optionalHash = optional(named('at', hash));
+
+/** Names that many methods share. */
+export const key = named('key', bytes);
+export const extrinsic = named('extrinsic', bytes);
+export const functionName = named('function', text(128));

@@ -6,7 +6,7 @@
  */
 import type { Backend, ChainEvent } from './backend.ts';
 import type { Connection, Sink } from './connection.ts';
-import { invalidParams, RpcError } from './errors.ts';
+import { invalidParams } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { RpcMeter } from './meter.ts';
 import { type Param, subscriptionId } from './params.ts';
@@ -35,6 +35,9 @@ export interface Method {
   readonly aliases: readonly string[];
   readonly unsafe: boolean;
   readonly websocketOnly: boolean;
+  readonly params: Params;
+  /** What a subscription's events are called, and what ends it. */
+  readonly events?: { readonly notify: string; readonly unsubscribe: string };
   /** Reads positional parameters (missing trailing ones are undefined) and answers, at once or later. */
   call(context: CallContext, params: readonly unknown[]): unknown;
 }
@@ -47,12 +50,9 @@ function parse<P extends Params>(schemas: P, params: readonly unknown[]): Parsed
   const out: unknown[] = [];
   for (let i = 0; i < schemas.length; i++) {
     const given = params[i];
-    try {
-      out.push((schemas[i] as Param<unknown>)(given === null ? undefined : given));
-    } catch (error) {
-      if (error instanceof RpcError) throw invalidParams(`parameter ${i + 1}: ${error.data}`);
-      throw error;
-    }
+    const read = (schemas[i] as Param<unknown>).safeParse(given === null ? undefined : given);
+    if (!read.success) throw invalidParams(`parameter ${i + 1}: ${read.error.issues[0]?.message}`);
+    out.push(read.data);
   }
   return out as Parsed<P>;
 }
@@ -75,6 +75,7 @@ export function method<const P extends Params>(
     aliases: options.aliases ?? [],
     unsafe: options.unsafe ?? false,
     websocketOnly: options.websocketOnly ?? false,
+    params,
     call: (context, given) => run(context, ...parse(params, given)),
   };
 }
@@ -104,6 +105,8 @@ export function subscription<const P extends Params>(
     aliases: options.aliases ?? [],
     unsafe: options.unsafe ?? false,
     websocketOnly: true,
+    params,
+    events: { notify: names.notify, unsubscribe: names.unsubscribe },
     async call(context, given) {
       const connection = context.connection as Connection;
       const parsed = parse(params, given);
@@ -123,6 +126,7 @@ export function subscription<const P extends Params>(
     aliases: options.unsubscribeAliases ?? [],
     unsafe: false,
     websocketOnly: true,
+    params: [subscriptionId],
     call({ connection }, given) {
       const [id] = parse([subscriptionId] as const, given);
       const isClosed = connection?.close(id) ?? false;
@@ -172,6 +176,12 @@ export class Registry {
 
   get(name: string): Method | undefined {
     return this.#table.get(name);
+  }
+
+  /** Every method once, by name. */
+  methods(): Method[] {
+    const byName = (a: Method, b: Method): number => (a.name < b.name ? -1 : 1);
+    return [...new Set(this.#table.values())].sort(byName);
   }
 
   /** All names, aliases included, sorted. */

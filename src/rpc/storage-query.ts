@@ -7,9 +7,8 @@
 import type { Bytes } from '../base/bytes.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { StateTree } from '../state/tree.ts';
-import { invalidParams } from './errors.ts';
 import { toHex } from './hex.ts';
-import { bytes, list, object, optional, type Param } from './params.ts';
+import { bytes, key, list, named, object, oneOf, optional, type Param } from './params.ts';
 
 /** Items of one event. */
 const PAGE = 256;
@@ -19,21 +18,15 @@ const MAX_QUERIES = 1_000;
 const TYPES = ['value', 'hash', 'closestDescendantMerkleValue', 'descendantsValues', 'descendantsHashes'] as const;
 type QueryType = (typeof TYPES)[number];
 
-const queryType: Param<QueryType> = (given) => {
-  const found = TYPES.find((type) => type === given);
-  if (found) return found;
-  throw invalidParams(`expected a type of: ${TYPES.join(', ')}`);
-};
-
 export interface StorageQuery {
   readonly key: Bytes;
   readonly type: QueryType;
 }
 
-const item = object({ key: bytes, type: queryType, paginationStartKey: optional(bytes) });
+const item = object({ key, type: oneOf(TYPES), paginationStartKey: optional(bytes) });
 
 /** A list of `{key, type}`. */
-export const storageQueries: Param<StorageQuery[]> = list(item, MAX_QUERIES);
+export const storageQueries: Param<StorageQuery[]> = named('items', list(item, MAX_QUERIES));
 
 export interface StorageItem {
   readonly key: string;

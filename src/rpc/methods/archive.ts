@@ -5,7 +5,7 @@
  */
 import type { Bytes } from '../../base/bytes.ts';
 import { toHex } from '../hex.ts';
-import { bytes, hash, height, optional, text } from '../params.ts';
+import { bytes, functionName, hash, height, named, optional } from '../params.ts';
 import { type CallContext, type Method, method, subscription } from '../registry.ts';
 import { storagePages, storageQueries } from '../storage-query.ts';
 
@@ -23,7 +23,7 @@ export function archiveMethods(): Method[] {
     method('archive_v1_body', [hash], ({ backend, turns }, at) =>
       turns.run(() => backend.store.body(at)?.map(toHex) ?? null),
     ),
-    method('archive_v1_call', [hash, text(128), bytes], ({ backend, turns }, at, name, data) =>
+    method('archive_v1_call', [hash, functionName, bytes], ({ backend, turns }, at, name, data) =>
       turns.run(() => {
         const number = backend.store.number(at);
         if (number === undefined) return null;
@@ -44,7 +44,7 @@ function storageMethods(): Method[] {
       notify: 'archive_v1_storageEvent',
       unsubscribe: 'archive_v1_stopStorage',
     },
-    [hash, storageQueries, optional(bytes)],
+    [hash, storageQueries, optional(named('childTrie', bytes))],
     ({ backend, turns, connection, onFault }, sink, given, queries, child) => {
       const at = given.slice();
       const read = async (): Promise<void> => {

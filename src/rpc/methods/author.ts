@@ -2,7 +2,7 @@
 
 import type { ExtrinsicEvent } from '../backend.ts';
 import { toHex } from '../hex.ts';
-import { bytes } from '../params.ts';
+import { extrinsic } from '../params.ts';
 import { type Method, method, subscription } from '../registry.ts';
 
 /** After these nothing more happens to an extrinsic: the subscription ends by itself and makes room for another. */
@@ -16,8 +16,8 @@ const LAST: ReadonlySet<ExtrinsicEvent['type']> = new Set([
 
 export function authorMethods(): Method[] {
   return [
-    method('author_submitExtrinsic', [bytes], async ({ backend }, extrinsic) =>
-      toHex(await backend.submit(extrinsic.slice())),
+    method('author_submitExtrinsic', [extrinsic], async ({ backend }, given) =>
+      toHex(await backend.submit(given.slice())),
     ),
     method('author_pendingExtrinsics', [], ({ backend }) => backend.pending().map(toHex)),
     ...subscription(
@@ -26,9 +26,9 @@ export function authorMethods(): Method[] {
         notify: 'author_extrinsicUpdate',
         unsubscribe: 'author_unwatchExtrinsic',
       },
-      [bytes],
-      async ({ backend }, sink, extrinsic) => {
-        const watch = await backend.submitAndWatch(extrinsic.slice(), (event) => {
+      [extrinsic],
+      async ({ backend }, sink, given) => {
+        const watch = await backend.submitAndWatch(given.slice(), (event) => {
           sink.emit(statusJson(event));
           if (LAST.has(event.type)) sink.end();
         });

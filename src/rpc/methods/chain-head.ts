@@ -2,9 +2,9 @@
 
 import { Session } from '../chain-head/session.ts';
 import type { Connection } from '../connection.ts';
-import { invalidParams, RpcError } from '../errors.ts';
+import { RpcError } from '../errors.ts';
 import { toHex } from '../hex.ts';
-import { bytes, hash, list, optional, type Param, subscriptionId, text } from '../params.ts';
+import { bytes, either, flag, functionName, hash, list, named, optional, subscriptionId, text } from '../params.ts';
 import { type CallContext, type Method, method } from '../registry.ts';
 import { storageQueries } from '../storage-query.ts';
 
@@ -15,14 +15,11 @@ const NOTIFY = 'chainHead_v1_followEvent';
 const LIMIT_REACHED = { result: 'limitReached' } as const;
 const OPTIONS = { websocketOnly: true } as const;
 
-const flag: Param<boolean> = (given) => {
-  if (typeof given === 'boolean') return given;
-  throw invalidParams('expected true or false');
-};
-
-const hashes = list(hash, MAX_UNPINNED);
-const hashOrHashes: Param<ReturnType<typeof hash>[]> = (given) =>
-  Array.isArray(given) ? hashes(given) : [hash(given)];
+const operation = named('operationId', text(32));
+const hashOrHashes = named(
+  'hashes',
+  either(hash, list(hash, MAX_UNPINNED), 'expected a block hash, or a list of them'),
+);
 
 export function chainHeadMethods(): Method[] {
   const follows = new Follows();
@@ -32,7 +29,12 @@ export function chainHeadMethods(): Method[] {
 function followMethods(follows: Follows): Method[] {
   return [
     // Promises, because what follows an answer is sent when a promised one is on its way (client.ts).
-    method('chainHead_v1_follow', [flag], async (context, withRuntime) => follows.open(context, withRuntime), OPTIONS),
+    method(
+      'chainHead_v1_follow',
+      [named('withRuntime', flag)],
+      async (context, withRuntime) => follows.open(context, withRuntime),
+      OPTIONS,
+    ),
     method(
       'chainHead_v1_unfollow',
       [subscriptionId],
@@ -46,14 +48,14 @@ function followMethods(follows: Follows): Method[] {
       'chainHead_v1_unpin',
       [subscriptionId, hashOrHashes],
       ({ connection }, id, unpinned) => {
-        follows.get(connection, id)?.unpin(unpinned);
+        follows.get(connection, id)?.unpin(Array.isArray(unpinned) ? unpinned : [unpinned]);
         return null;
       },
       OPTIONS,
     ),
     method(
       'chainHead_v1_stopOperation',
-      [subscriptionId, text(32)],
+      [subscriptionId, operation],
       ({ connection }, id, operationId) => {
         follows.get(connection, id)?.stopOperation(operationId);
         return null;
@@ -62,7 +64,7 @@ function followMethods(follows: Follows): Method[] {
     ),
     method(
       'chainHead_v1_continue',
-      [subscriptionId, text(32)],
+      [subscriptionId, operation],
       ({ connection }, id, operationId) => {
         follows.get(connection, id)?.continue(operationId);
         return null;
@@ -88,14 +90,14 @@ function readMethods(follows: Follows): Method[] {
     ),
     method(
       'chainHead_v1_call',
-      [subscriptionId, hash, text(128), bytes],
+      [subscriptionId, hash, functionName, bytes],
       async ({ connection }, id, block, name, data) =>
         follows.get(connection, id)?.call(block.slice(), name, data.slice()) ?? LIMIT_REACHED,
       OPTIONS,
     ),
     method(
       'chainHead_v1_storage',
-      [subscriptionId, hash, storageQueries, optional(bytes)],
+      [subscriptionId, hash, storageQueries, optional(named('childTrie', bytes))],
       async ({ connection }, id, block, queries, child) =>
         follows.get(connection, id)?.storage(block.slice(), queries, child !== undefined) ?? LIMIT_REACHED,
       OPTIONS,

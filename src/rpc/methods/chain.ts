@@ -5,15 +5,17 @@ import type { BlockRef } from '../../state/store.ts';
 import type { Backend, ChainEvent } from '../backend.ts';
 import type { Sink } from '../connection.ts';
 import { toHex } from '../hex.ts';
-import { height, list, optional, optionalHash, type Param } from '../params.ts';
+import { either, height, list, named, optional, optionalHash } from '../params.ts';
 import { type CallContext, follow, type Method, method, subscription } from '../registry.ts';
 
 /** Heights of one call. */
 const MAX_HEIGHTS = 256;
 const POW_ENGINE = [...utf8('pow_')];
 
-const heights: Param<number | number[]> = (given) =>
-  Array.isArray(given) ? list(height, MAX_HEIGHTS)(given) : height(given);
+const heights = named(
+  'number',
+  either(height, list(height, MAX_HEIGHTS), 'expected a block number, or a list of them'),
+);
 
 export function chainMethods(): Method[] {
   const headers = new Headers();

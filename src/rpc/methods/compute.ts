@@ -10,13 +10,14 @@ import type { StateView } from '../../state/view.ts';
 import type { Backend } from '../backend.ts';
 import { baselineOf } from '../baseline.ts';
 import { toHex } from '../hex.ts';
-import { account, hash, integer, optional, optionalHash } from '../params.ts';
+import { account, hash, integer, named, optional, optionalHash } from '../params.ts';
 import { blockAt, read, readMuch } from '../reading.ts';
 import { type Method, method } from '../registry.ts';
 import { f32, hexed } from './json.ts';
 
-const u32 = integer(0xffff_ffff);
-const certificateNumber = integer(Number.MAX_SAFE_INTEGER);
+const round = named('round', integer(0xffff_ffff));
+const job = named('job', hash);
+const certificateNumber = named('certificate', integer(Number.MAX_SAFE_INTEGER));
 /** Certificates of one call, and how many there are without a limit. */
 const MAX_CERTIFICATES = 256;
 const SOME_CERTIFICATES = 32;
@@ -30,13 +31,13 @@ function jobMethods(): Method[] {
     method('compute_jobs', [optionalHash], (context, at) => {
       return readMuch(context, at, (view) => compute.allJobs(view).map(jobJson));
     }),
-    method('compute_job', [hash, optionalHash], (context, id, at) => {
+    method('compute_job', [job, optionalHash], (context, id, at) => {
       return readMuch(context, at, (view) => {
         const found = jobOf(view, id);
         return found ? jobJson(found) : null;
       });
     }),
-    method('compute_round', [hash, optional(u32), optionalHash], (context, id, r, at) => {
+    method('compute_round', [job, optional(round), optionalHash], (context, id, r, at) => {
       return readMuch(context, at, (view) => {
         const found = jobOf(view, id);
         if (!found) return null;
@@ -48,11 +49,11 @@ function jobMethods(): Method[] {
         return record ? { ...recordJson(number, record), loss_before } : null;
       });
     }),
-    method('compute_baseline', [hash], async (context, id) => {
+    method('compute_baseline', [job], async (context, id) => {
       const found = await readMuch(context, undefined, (view) => jobOf(view, id));
       return found ? { bigram: await baselineOf(context.backend, found.job) } : null;
     }),
-    method('compute_fragment', [hash, optionalHash], (context, id, at) => {
+    method('compute_fragment', [named('fragment', hash), optionalHash], (context, id, at) => {
       return read(context, at, (view) => {
         const fragment = compute.fragmentById(view, id);
         return fragment ? { ...fragmentJson(fragment), wins: hexed(compute.winsOf(view, id)) } : null;
@@ -88,7 +89,7 @@ function accountMethods(): Method[] {
     }),
     method(
       'compute_certificates',
-      [optional(account), optional(integer(MAX_CERTIFICATES)), optionalHash],
+      [optional(account), optional(named('limit', integer(MAX_CERTIFICATES))), optionalHash],
       (context, who, limit, at) => {
         return readMuch(context, at, (view) => {
           const found = compute.certificates(view, who, limit ?? SOME_CERTIFICATES);

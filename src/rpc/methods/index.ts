@@ -1,4 +1,6 @@
 /** # Methods: all of them, by area. */
+
+import { openRpc } from '../open-rpc.ts';
 import { type Method, method } from '../registry.ts';
 import { archiveMethods } from './archive.ts';
 import { authorMethods } from './author.ts';
@@ -25,5 +27,15 @@ export function allMethods(): Method[] {
     ...rewardsMethods(),
     ...minerMethods(),
     method('rpc_methods', [], ({ registry }) => ({ methods: registry.names() })),
+    discoverMethod(),
   ];
+}
+
+/** The table does not change under a running node: the document is made once. */
+function discoverMethod(): Method {
+  let known: unknown;
+  return method('rpc.discover', [], ({ registry, backend }) => {
+    known ??= openRpc(registry, { title: `${backend.nodeName} JSON-RPC`, version: backend.nodeVersion });
+    return known;
+  });
 }

@@ -3,7 +3,7 @@ import type { Bytes } from '../../base/bytes.ts';
 import { Header } from '../../primitives/header.ts';
 import type { Backend } from '../backend.ts';
 import { toHex } from '../hex.ts';
-import { account, bytes, object, text } from '../params.ts';
+import { account, bytes, extrinsic, named, object, text } from '../params.ts';
 import { follow, followHeads, type Method, method, subscription } from '../registry.ts';
 import { fragmentJson } from './compute.ts';
 import { hexed } from './json.ts';
@@ -46,15 +46,15 @@ export function minerMethods(): Method[] {
     ),
     method(
       'miner_submitTicket',
-      [object({ templateId: text(80), preRuntime: bytes, seal: bytes, opening: bytes })],
+      [named('ticket', object({ templateId: text(80), preRuntime: bytes, seal: bytes, opening: bytes }))],
       async ({ backend }, ticket) => {
         const block = await backend.submitTicket(ticket);
         return { hash: toHex(block.hash), number: block.number };
       },
     ),
     // Claims, reveals, receipts, verdicts: bare extrinsics under a name of their own, so that operators can grant it.
-    method('miner_submitFragment', [bytes], async ({ backend }, extrinsic) =>
-      toHex(await backend.submit(extrinsic.slice())),
+    method('miner_submitFragment', [extrinsic], async ({ backend }, given) =>
+      toHex(await backend.submit(given.slice())),
     ),
     method('miner_status', [account], ({ backend, turns }, who) =>
       turns.run(() => ({

@@ -1,11 +1,11 @@
 /** # rewards_*: what was paid, to whom, why, and that nothing was minted. All amounts are decimal strings of units. */
 import * as compute from '../../runtime/compute-view.ts';
 import { release } from '../../runtime/economy.ts';
-import { account, integer, optional, optionalHash } from '../params.ts';
+import { account, integer, named, optional, optionalHash } from '../params.ts';
 import { read, readMuch } from '../reading.ts';
 import { type Method, method } from '../registry.ts';
 
-const era = integer(0xffff_ffff);
+const era = named('era', integer(0xffff_ffff));
 /** Eras of a schedule, and how many there are without a number. */
 const MAX_ERAS = 10_000;
 const SOME_ERAS = 24;
@@ -26,7 +26,7 @@ export function rewardsMethods(): Method[] {
         return record ? { era: index, ...record } : null;
       });
     }),
-    method('rewards_schedule', [optional(integer(MAX_ERAS)), optionalHash], (context, eras, at) => {
+    method('rewards_schedule', [optional(named('eras', integer(MAX_ERAS))), optionalHash], (context, eras, at) => {
       return readMuch(context, at, (view, block) => {
         const { rewards } = context.backend.runtime.spec;
         const now = eraOf(block.number, context.backend.eraBlocks);

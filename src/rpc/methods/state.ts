@@ -2,16 +2,19 @@
 import { type Bytes, equal, fromLittleEndian } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import type { StateView } from '../../state/view.ts';
-import { RpcError } from '../errors.ts';
+import { invalidParams, RpcError } from '../errors.ts';
 import { toHex } from '../hex.ts';
-import { bytes, integer, list, optional, optionalHash, text } from '../params.ts';
-import { read, readMuch, viewOf } from '../reading.ts';
+import { bytes, extrinsic, functionName, hash, integer, key, list, named, optional, optionalHash } from '../params.ts';
+import { blockAt, read, readMuch, viewOf } from '../reading.ts';
 import { type CallContext, followHeads, type Method, method, subscription } from '../registry.ts';
 
 /** Keys of one call; polkadot.js asks for pages of 1,000. */
 const MAX_KEYS = 1_000;
-const keys = list(bytes, MAX_KEYS);
+/** Blocks of one state_queryStorage: the states that a node keeps by default. */
+const MAX_BLOCKS = 256;
+const keys = named('keys', list(key, MAX_KEYS));
 const keyCount = integer(MAX_KEYS);
+const prefix = named('prefix', bytes);
 
 export function stateMethods(): Method[] {
   return [...valueMethods(), ...keyMethods(), ...callMethods(), ...subscriptions()];
@@ -21,7 +24,7 @@ function valueMethods(): Method[] {
   return [
     method(
       'state_getStorage',
-      [bytes, optionalHash],
+      [key, optionalHash],
       (context, key, at) =>
         read(context, at, (view) => {
           const value = view.get(key);
@@ -31,7 +34,7 @@ function valueMethods(): Method[] {
     ),
     method(
       'state_getStorageHash',
-      [bytes, optionalHash],
+      [key, optionalHash],
       (context, key, at) =>
         read(context, at, (view) => {
           const value = view.get(key);
@@ -41,7 +44,7 @@ function valueMethods(): Method[] {
     ),
     method(
       'state_getStorageSize',
-      [bytes, optionalHash],
+      [key, optionalHash],
       (context, key, at) => read(context, at, (view) => view.get(key)?.length ?? null),
       { aliases: ['state_getStorageSizeAt'] },
     ),
@@ -52,16 +55,21 @@ function keyMethods(): Method[] {
   return [
     method(
       'state_getKeysPaged',
-      [optional(bytes), keyCount, optional(bytes), optionalHash],
-      (context, prefix, n, after, at) =>
-        readMuch(context, at, (view) => view.keys(prefix ?? new Uint8Array(0), after, n).map(toHex)),
+      [optional(prefix), keyCount, optional(named('startKey', bytes)), optionalHash],
+      (context, start, n, after, at) =>
+        readMuch(context, at, (view) => view.keys(start ?? new Uint8Array(0), after, n).map(toHex)),
       { aliases: ['state_getKeysPagedAt'] },
     ),
-    method('state_getKeys', [bytes, optionalHash], (context, prefix, at) =>
-      readMuch(context, at, (view) => view.keys(prefix, undefined, MAX_KEYS).map(toHex)),
+    method('state_getKeys', [prefix, optionalHash], (context, start, at) =>
+      readMuch(context, at, (view) => view.keys(start, undefined, MAX_KEYS).map(toHex)),
     ),
     method('state_queryStorageAt', [keys, optionalHash], (context, wanted, at) =>
       readMuch(context, at, (view, block) => [{ block: toHex(block.hash), changes: changesOf(view, wanted) }]),
+    ),
+    method(
+      'state_queryStorage',
+      [keys, named('from', hash), optional(named('to', hash))],
+      (context, wanted, from, to) => changesBetween(context, wanted, from, to),
     ),
     method('state_getReadProof', [keys, optionalHash], (context, wanted, at) =>
       readMuch(context, at, (view, block) => ({ at: toHex(block.hash), proof: view.prove(wanted).map(toHex) })),
@@ -75,19 +83,23 @@ function callMethods(): Method[] {
     method('state_getRuntimeVersion', [optionalHash], versionJson, { aliases: ['chain_getRuntimeVersion'] }),
     method(
       'state_call',
-      [text(128), bytes, optionalHash],
+      [functionName, bytes, optionalHash],
       async (context, name, data, at) => toHex(await callRuntime(context, name, data, at)),
       { aliases: ['state_callAt'] },
     ),
-    method('payment_queryInfo', [bytes, optionalHash], async (context, extrinsic, at) => {
-      const out = await callRuntime(context, 'TransactionPaymentApi_query_info', withLength(extrinsic), at);
+    // Result<Result<(), DispatchError>, TransactionValidityError>: 0x0000 is what a good one answers.
+    method('system_dryRun', [extrinsic, optionalHash], async (context, given, at) =>
+      toHex(await callRuntime(context, 'BlockBuilder_apply_extrinsic', given, at)),
+    ),
+    method('payment_queryInfo', [extrinsic, optionalHash], async (context, given, at) => {
+      const out = await callRuntime(context, 'TransactionPaymentApi_query_info', withLength(given), at);
       const read = reading(out);
       const weight = { ref_time: read.compact(), proof_size: read.compact() };
       const kind = ['normal', 'operational', 'mandatory'][read.byte()];
       return { weight, class: kind, partialFee: read.u128().toString() };
     }),
-    method('payment_queryFeeDetails', [bytes, optionalHash], async (context, extrinsic, at) => {
-      const out = await callRuntime(context, 'TransactionPaymentApi_query_fee_details', withLength(extrinsic), at);
+    method('payment_queryFeeDetails', [extrinsic, optionalHash], async (context, given, at) => {
+      const out = await callRuntime(context, 'TransactionPaymentApi_query_fee_details', withLength(given), at);
       const read = reading(out);
       if (read.byte() === 0) return { inclusionFee: null };
       const hex = (): string => `0x${read.u128().toString(16)}`;
@@ -130,10 +142,10 @@ function subscriptions(): Method[] {
           const block = context.backend.store.best;
           const view = viewOf(context, block);
           const now = wanted.map((key) => view.get(key));
-          const before = last;
+          const isFirst = last === undefined;
+          const changed = changesSince(last, wanted, now);
           last = now;
-          const changed = wanted.flatMap((key, i) => (before && same(before[i], now[i]) ? [] : [change(key, now[i])]));
-          if (!before || changed.length > 0) sink.emit({ block: toHex(block.hash), changes: changed });
+          if (isFirst || changed.length > 0) sink.emit({ block: toHex(block.hash), changes: changed });
         };
         await context.turns.run(tell);
         const release = context.connection.watch(wanted.length);
@@ -155,6 +167,42 @@ function change(key: Bytes, value: Bytes | undefined): Change {
 
 function changesOf(view: StateView, wanted: readonly Bytes[]): Change[] {
   return wanted.map((key) => change(key, view.get(key)));
+}
+
+/**
+ * What the keys held after block `from`, and each change of theirs up to block `to`, both of the best chain. The states
+ * are read one per turn; at most MAX_BLOCKS of them.
+ */
+async function changesBetween(
+  context: CallContext,
+  wanted: readonly Bytes[],
+  from: Bytes,
+  to: Bytes | undefined,
+): Promise<{ block: string; changes: Change[] }[]> {
+  const { store } = context.backend;
+  const first = blockAt(context, from).number;
+  const last = blockAt(context, to).number;
+  if (last < first || last - first >= MAX_BLOCKS) throw invalidParams(`expected 1 to ${MAX_BLOCKS} blocks`);
+  const sets: { block: string; changes: Change[] }[] = [];
+  let before: (Bytes | undefined)[] | undefined;
+  for (let number = first; number <= last; number++) {
+    const block = store.canonical(number);
+    if (!block) break;
+    const now = await readMuch(context, block, (view) => wanted.map((key) => view.get(key)));
+    const changes = changesSince(before, wanted, now);
+    if (changes.length > 0) sets.push({ block: toHex(block), changes });
+    before = now;
+  }
+  return sets;
+}
+
+/** The keys whose values differ; all of them where nothing was known before. */
+function changesSince(
+  before: readonly (Bytes | undefined)[] | undefined,
+  wanted: readonly Bytes[],
+  now: readonly (Bytes | undefined)[],
+): Change[] {
+  return wanted.flatMap((key, i) => (before && same(before[i], now[i]) ? [] : [change(key, now[i])]));
 }
 
 function same(a: Bytes | undefined, b: Bytes | undefined): boolean {

@@ -1,5 +1,5 @@
 /** # system_*: the node and its neighbours (CLIENTS.md section 2). */
-import { account, text } from '../params.ts';
+import { account, named, text } from '../params.ts';
 import { type Method, method } from '../registry.ts';
 
 export function systemMethods(): Method[] {
@@ -22,11 +22,21 @@ export function systemMethods(): Method[] {
     method('system_accountNextIndex', [account], ({ backend }, who) => backend.nextNonce(who), {
       aliases: ['account_nextIndex'],
     }),
-    method('system_addReservedPeer', [text(512)], ({ backend }, address) => backend.addReservedPeer(address), {
-      unsafe: true,
-    }),
-    method('system_removeReservedPeer', [text(128)], ({ backend }, id) => backend.removeReservedPeer(id), {
-      unsafe: true,
-    }),
+    method(
+      'system_addReservedPeer',
+      [named('address', text(512))],
+      ({ backend }, address) => backend.addReservedPeer(address),
+      {
+        unsafe: true,
+      },
+    ),
+    method(
+      'system_removeReservedPeer',
+      [named('peerId', text(128))],
+      ({ backend }, id) => backend.removeReservedPeer(id),
+      {
+        unsafe: true,
+      },
+    ),
   ];
 }

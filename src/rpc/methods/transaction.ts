@@ -9,7 +9,7 @@ import type { ExtrinsicEvent } from '../backend.ts';
 import type { Connection } from '../connection.ts';
 import { invalidParams, RpcError } from '../errors.ts';
 import { toHex } from '../hex.ts';
-import { bytes, subscriptionId } from '../params.ts';
+import { extrinsic, named, subscriptionId } from '../params.ts';
 import { type CallContext, type Method, method, subscription } from '../registry.ts';
 
 /** Broadcasts of one connection; beyond them the answer is null, as the specification says. */
@@ -19,10 +19,10 @@ const OPTIONS = { websocketOnly: true } as const;
 export function transactionMethods(): Method[] {
   const broadcasts = new Broadcasts();
   return [
-    method('transaction_v1_broadcast', [bytes], (context, extrinsic) => broadcasts.start(context, extrinsic), OPTIONS),
+    method('transaction_v1_broadcast', [extrinsic], (context, given) => broadcasts.start(context, given), OPTIONS),
     method(
       'transaction_v1_stop',
-      [subscriptionId],
+      [named('operationId', subscriptionId)],
       ({ connection }, id) => {
         if (!broadcasts.stop(connection as Connection, id)) throw invalidParams('there is no such broadcast');
         return null;
@@ -95,11 +95,11 @@ function watchMethods(): Method[] {
       notify: 'transactionWatch_v1_watchEvent',
       unsubscribe: 'transactionWatch_v1_unwatch',
     },
-    [bytes],
+    [extrinsic],
     async ({ backend }, sink, given) => {
-      const extrinsic = given.slice();
+      const sent = given.slice();
       const indexIn = (block: Bytes): number | undefined =>
-        backend.store.body(block)?.findIndex((other) => equal(other, extrinsic));
+        backend.store.body(block)?.findIndex((other) => equal(other, sent));
       let isValidated = false;
       const hear = (event: ExtrinsicEvent): void => {
         const told = watchEvent(event, indexIn);
@@ -109,7 +109,7 @@ function watchMethods(): Method[] {
         if (LAST.has(told.event)) sink.end();
       };
       try {
-        const watch = await backend.submitAndWatch(extrinsic, hear);
+        const watch = await backend.submitAndWatch(sent, hear);
         return () => watch.stop();
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
