@@ -21,6 +21,10 @@ import { checkSeal } from './seal.ts';
 /** 16 s of refreshes: a miner that is slower than that works on a block that has probably been found. */
 export const MAX_TEMPLATES = 16;
 export const REFRESH_MS = 1_000;
+/** Sooner than that when an extrinsic came: a claim that misses a block costs its miner a block's time. */
+export const SOON_MS = 250;
+/** A template of more extrinsics is dear to make anew: under load it waits for its second. */
+const FEW = 64;
 /** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
 const MAX_MISFITS = 32;
 
@@ -64,6 +68,8 @@ export type AuthorInput =
   /** How many miners listen; without any no template is built. */
   | { readonly type: 'miners'; readonly count: number }
   | { readonly type: 'head' }
+  /** The pool took something. */
+  | { readonly type: 'ready' }
   | { readonly type: 'tick' }
   | { readonly type: 'submit'; readonly request: number; readonly submission: Submission };
 
@@ -87,6 +93,7 @@ export class Author {
   private miners = 0;
   private nextId = 1;
   private refreshAt: Millis = 0;
+  private soonAt: Millis = 0;
   private out: AuthorEffect[] = [];
 
   constructor(parts: AuthorParts) {
@@ -107,13 +114,20 @@ export class Author {
     if (input.type === 'miners') this.miners = input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
     else if (this.miners === 0) this.newest = undefined;
+    else if (input.type === 'ready') this.hasten(now);
     else if (input.type === 'head' || now >= this.refreshAt || this.newest === undefined) this.refresh(now);
     return this.out;
+  }
+
+  private hasten(now: Millis): void {
+    const isCheap = this.newest !== undefined && this.newest.extrinsics.length <= FEW;
+    if (isCheap) this.refreshAt = Math.min(this.refreshAt, Math.max(now, this.soonAt));
   }
 
   private refresh(now: Millis): void {
     const { template, invalid } = this.build(now);
     this.refreshAt = now + REFRESH_MS;
+    this.soonAt = now + SOON_MS;
     const replaces = this.newest === undefined || !equal(this.newest.parent.hash, template.parent.hash);
     this.newest = template;
     this.templates.set(template.id, template);

@@ -264,6 +264,7 @@ export class Drive {
     this.#guard(() => {
       for (const effect of this.#parts.pool.step(Date.now(), input)) this.#performPool(effect);
     });
+    if (input.type === 'submit' || input.type === 'gossip') this.#author({ type: 'ready' });
   }
 
   #performPool(effect: PoolEffect): void {

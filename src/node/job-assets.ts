@@ -24,7 +24,7 @@ import type { ChainSpec, PublicJobConfig } from './chain-spec.ts';
 const ADAMW: Optimiser = { kind: 'adamw', b1: f32(0.9), b2: f32(0.95), eps: f32(1e-8), weightDecay: f32(0.01) };
 const JOBS = 3;
 const STAGGER_BLOCKS = 8;
-const STEPS = 100;
+const STEPS = 80;
 const SEGMENT_STEPS = 5;
 const LR_KNOTS = [
   { step: 0, bits: bits(0) },

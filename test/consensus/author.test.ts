@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, equal } from '../../src/base/bytes.ts';
-import { Author, type AuthorEffect, MAX_TEMPLATES, REFRESH_MS, type Template } from '../../src/consensus/author.ts';
+import {
+  Author,
+  type AuthorEffect,
+  MAX_TEMPLATES,
+  REFRESH_MS,
+  SOON_MS,
+  type Template,
+} from '../../src/consensus/author.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { itemsOf } from '../../src/primitives/digest.ts';
 import { consensusRules, GENESIS, MINERS, Node, note, noteIn, refusalOf, START, submissionFor } from './world.ts';
@@ -45,6 +52,25 @@ test('without miners there is no template, with them one at once, each second, a
   assert.ok(third?.type === 'template' && third.replaces && third.template.header.number === 2);
   assert.deepEqual(author.step(START + 5000, { type: 'miners', count: 0 }), []);
   assert.equal(author.template(), undefined);
+});
+
+test('an extrinsic is in a template soon, a flood of them makes no flood of templates', () => {
+  const { author, add } = authoring();
+  author.step(START, { type: 'miners', count: 1 });
+  add(note(1, 'a claim'));
+  assert.deepEqual(author.step(START + 10, { type: 'ready' }), []);
+  assert.equal(author.wakeAt(), START + SOON_MS);
+  const soon = templateOf(author.step(START + SOON_MS, { type: 'tick' }));
+  assert.equal(soon.extrinsics.length, 2);
+  assert.equal(author.wakeAt(), START + SOON_MS + REFRESH_MS);
+  author.step(START + 900, { type: 'ready' });
+  assert.equal(author.wakeAt(), START + 900);
+  for (let i = 0; i < 70; i++) add(note(2 + i, 'flood'));
+  let built = 0;
+  for (let at = START + 900; at < START + 5_900; at += 10) {
+    built += author.step(at, { type: 'ready' }).length + author.step(at, { type: 'tick' }).length;
+  }
+  assert.ok(built <= 6, `${built} templates in five seconds`);
 });
 
 test('however long one waits, nothing but a ticket makes a block', () => {
