@@ -30,6 +30,7 @@ const commands = {
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
+  hostile: (args) => [[node24, [...quiet, 'test/long/hostile.ts', ...args]]],
   pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],

@@ -79,6 +79,8 @@ export class Miner {
   #state: MinerState = 'CONNECTING';
   /** Fragments whose verdict was told; bounded by the fragments that the node lists. */
   #told = new Set<string>();
+  /** Claimed fragments whose won segments' states are with the node; as many as the chain lists for this miner. */
+  readonly #handedIn = new Set<string>();
   #busy = false;
   #again = false;
   #watchdog: NodeJS.Timeout | undefined;
@@ -152,8 +154,12 @@ export class Miner {
     }
     if (work.syncing) this.#enter('SYNCING', `block ${work.best.number}`);
     this.#tellVerdicts(work);
-    await this.#submitDue(work);
+    await this.#claimFinished(work);
+    // Before what hands in states: a thread without a fragment would wait for seconds.
     await this.#assignThreads(work);
+    for (const { fragment, states } of work.reveals) await this.#reveal(work, fragment, states);
+    for (const { fragment, wins } of work.openWins) await this.#openWins(work, fragment, wins);
+    await this.#handInWon(work);
   }
 
   #tellVerdicts(work: WorkJson): void {
@@ -169,15 +175,39 @@ export class Miner {
     for (const id of this.#told) if (!listed.has(id)) this.#told.delete(id);
   }
 
-  /** Sends what the chain waits for; what was sent before is refused as known, which is fine. */
-  async #submitDue(work: WorkJson): Promise<void> {
+  /** What was sent before is refused as known, which is fine; so it is with all that the chain waits for. */
+  async #claimFinished(work: WorkJson): Promise<void> {
     for (const fragment of work.fragments) {
       if (fragment.status !== 'Assigned') continue;
       const progress = this.#options.store.progress(fragment.id);
       if (progress?.finished) await this.#claim(work, fragment, progress);
     }
-    for (const { fragment, states } of work.reveals) await this.#reveal(work, fragment, states);
-    for (const { fragment, wins } of work.openWins) await this.#openWins(work, fragment, wins);
+  }
+
+  /**
+   * Between claim and draw, hands in the states before won segments, which are drawn in any case, and the last one: the
+   * reveal then waits for those of the three drawn by lot only.
+   */
+  async #handInWon(work: WorkJson): Promise<void> {
+    for (const { id, job: jobId, status } of work.fragments) {
+      const progress = status === 'Claimed' && !this.#handedIn.has(id) && this.#options.store.progress(id);
+      if (!progress) continue;
+      this.#handedIn.add(id);
+      const job = await this.#jobs.get(jobId);
+      const { wins } = await this.#rpc.call<{ wins: readonly WinJson[] }>('compute_fragment', [id]);
+      const starts = wins.map(({ step }) => Math.floor((step - 1) / job.segment_steps));
+      await this.#handIn(id, progress, [...starts, job.steps / job.segment_steps]);
+    }
+    const listed = new Set(work.fragments.map(({ id }) => id));
+    for (const id of this.#handedIn) if (!listed.has(id)) this.#handedIn.delete(id);
+  }
+
+  /** States of these indices, once each; S_0 nobody fetches: it follows from the round's weights. */
+  async #handIn(id: string, progress: FragmentProgress, indices: readonly number[]): Promise<void> {
+    for (const index of new Set(indices)) {
+      if (index === 0) continue;
+      await this.#upload(progress.states[index] as Bytes, () => this.#options.store.uncheckedState(id, index));
+    }
   }
 
   async #claim(work: WorkJson, fragment: FragmentJson, progress: FragmentProgress): Promise<void> {
@@ -197,11 +227,8 @@ export class Miner {
     const { progress, transcript, job } = open;
     const last = job.steps / job.segment_steps;
     const fragment = work.fragments.find((f) => f.id === id);
-    // Starts of drawn segments and the last state are what checkers fetch; S_0 they compute from the round's weights.
-    const starts = (fragment?.drawn ?? []).map((d) => d.segment).filter((segment) => segment > 0);
-    for (const index of new Set([...starts, last])) {
-      await this.#upload(progress.states[index] as Bytes, () => this.#options.store.uncheckedState(id, index));
-    }
+    // Starts of drawn segments and the last state are what checkers fetch.
+    await this.#handIn(id, progress, [...(fragment?.drawn ?? []).map((d) => d.segment), last]);
     const { states: rs, losses: rl, operands: rg } = transcript.roots();
     const states = wanted.map((index) => ({
       index,
