@@ -92,9 +92,6 @@ export function run(): void {
   // Blobs pass as buffers outside V8's heap. By default it collects the whole heap for every 64 MB of them: 100 times
   // in two minutes of devnet, 130 ms each, a sixth of a node's time. Counted with the heap they are collected like it.
   setFlagsFromString('--external-memory-accounted-in-global-limit');
-  // A heap may grow threefold before the next full collection: a state of 20.7 MB from node to node takes 390 ms of CPU
-  // at both ends in place of 440, and 40 MB more memory.
-  setFlagsFromString('--heap-growing-percent=200');
   main(process.argv.slice(2), processTerminal()).then((code) => process.exit(code), fatal);
 }
 
