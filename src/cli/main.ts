@@ -35,6 +35,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'chain-info': async () => (await import('./commands/chain-data.ts')).chainInfoCommand,
   revert: async () => (await import('./commands/chain-data.ts')).revertCommand,
   'purge-chain': async () => (await import('./commands/purge-chain.ts')).purgeChainCommand,
+  benchmark: async () => (await import('./commands/benchmark.ts')).benchmarkCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   node: async () => (await import('./commands/node.ts')).nodeCommand,
 };
 

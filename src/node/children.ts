@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import type { NodeConfig } from './config.ts';
 
 /**
@@ -16,6 +17,11 @@ import type { NodeConfig } from './config.ts';
  * compute/pouw/self-test); without --no-liftoff these would prove the code of another compiler than the one in use.
  */
 export const ENGINE_FLAGS: readonly string[] = ['--no-warnings', '--no-liftoff', '--experimental-wasm-revectorize'];
+
+/** For a process that was started without them: what it compiles from here on is compiled as in one with them. */
+export function useEngineFlags(): void {
+  for (const flag of ENGINE_FLAGS) if (flag !== '--no-warnings') setFlagsFromString(flag);
+}
 
 /** Beside this file's own form: `.ts` in a checkout, `.js` once compiled. */
 const MAIN = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));

@@ -7,13 +7,14 @@
  */
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { useEngineFlags } from '../../src/node/children.ts';
 import { importRows } from './import.bench.ts';
 import { type BenchOptions, isMet, type Row } from './measure.ts';
 import { nodeRows } from './node.bench.ts';
 import { productRows, verifyRows } from './pouw.bench.ts';
 import { portRows } from './rpc.bench.ts';
 import { rootRows, storeRows } from './state.bench.ts';
-import { checkingRows, engineFlags, stepRows } from './step.bench.ts';
+import { checkingRows, stepRows } from './step.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */
 const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOptions): Promise<Row[]> }[] = [
@@ -67,7 +68,7 @@ function line(row: Row): string {
 }
 
 async function minerFlags(): Promise<Row[]> {
-  engineFlags();
+  useEngineFlags();
   return [];
 }
 

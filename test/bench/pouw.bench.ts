@@ -2,7 +2,7 @@
  * # Mined products: what noise, tickets and commitments cost, product by product and ticket by ticket.
  *
  * Runs are interleaved; the products of `productRows` are compiled as a miner's are, so that it must run after
- * `engineFlags`; `verifyRows` measures what a node runs.
+ * `useEngineFlags`; `verifyRows` measures what a node runs.
  */
 import { igemmScratch, RESERVED_BYTES } from '../../src/compute/canonical/kernels.ts';
 import { loadKernels } from '../../src/compute/engine/kernels-file.ts';

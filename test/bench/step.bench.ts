@@ -4,10 +4,9 @@
  *
  * Always true: mined and checked steps are the miner's and the checker's own engine on the real corpus. ONNX Runtime
  * runs the same model, loss and optimiser, compiled without quantisation, on one thread in this process. Times are CPU
- * times, steps are interleaved. Engines are compiled as a miner's are: call `engineFlags` before any.
+ * times, steps are interleaved. Engines are compiled as a miner's are: call `useEngineFlags` before any.
  */
 import { createHash } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
 import * as ort from 'onnxruntime-node';
 import { benchmarkAssets } from '../../src/cli/benchmark-assets.ts';
 import { stateRoot } from '../../src/compute/canonical/state-root.ts';
@@ -20,18 +19,12 @@ import { StepExecutor } from '../../src/compute/plan/executor.ts';
 import { plainGemm } from '../../src/compute/plan/gemm-backend.ts';
 import { planStep } from '../../src/compute/plan/planner.ts';
 import { JobEngine, type TicketSource } from '../../src/miner/job-engine.ts';
-import { ENGINE_FLAGS } from '../../src/node/children.ts';
 import { type BenchOptions, cpuMs, interleaved, median, type Row, rounded } from './measure.ts';
 
 const SEED = { job: new Uint8Array(32), r: 0, k: 0, randomness: new Uint8Array(32) };
 const FIRST_STEPS = 95;
 /** PROTOCOL: segments of a fragment that are drawn, whatever it won. */
 const DRAWN = 3;
-
-/** From here on WASM is compiled with the flags of a miner's process. */
-export function engineFlags(): void {
-  for (const flag of ENGINE_FLAGS) if (flag !== '--no-warnings') setFlagsFromString(flag);
-}
 
 /** Tickets that nobody wins. */
 const never: TicketSource = {

@@ -14,6 +14,7 @@ import { BlobClient } from '../../miner/blob-client.ts';
 import { FragmentStore } from '../../miner/fragment-store.ts';
 import { Miner } from '../../miner/miner.ts';
 import { registerByWork } from '../../miner/register.ts';
+import { useEngineFlags } from '../../node/children.ts';
 import { benchmarkAssets } from '../benchmark-assets.ts';
 import { integer, parseFlags, UsageError, usage } from '../flags.ts';
 import { MinerReport } from '../miner-report.ts';
@@ -74,6 +75,7 @@ export async function minerCommand(argv: readonly string[], terminal: Terminal):
     terminal.out(usage('maitoken miner [benchmark]', 'mines by training', FLAGS));
     return 0;
   }
+  useEngineFlags();
   await installFastPaths();
   if (positionals[0] === 'benchmark') {
     const seconds = integer('duration', options.duration, 30, 1, 3_600);
