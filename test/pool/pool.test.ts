@@ -134,7 +134,7 @@ test('a bare extrinsic that comes too early is tried again with each block, with
   world.enact([]);
   assert.deepEqual(places(world, [reveal]), [-1]);
   world.refused.clear();
-  assert.deepEqual(world.enact([]).effects, [{ type: 'gossip', extrinsics: [reveal] }]);
+  assert.deepEqual(world.enact([]).effects, [{ type: 'gossip', extrinsics: [reveal], repeat: 0 }]);
   assert.deepEqual(places(world, [reveal]), [0]);
 });
 
@@ -230,6 +230,17 @@ test('what becomes ready is gossiped once, in batches', () => {
   const sizes = effects.flatMap((effect) => (effect.type === 'gossip' ? [effect.extrinsics.length] : []));
   assert.deepEqual(sizes, [256, 44]);
   assert.deepEqual(world.pool.step(0, { type: 'gossip', peer: 'q', extrinsics }), []);
+});
+
+test('what a lost branch gives back is gossiped again, under another number than the first time', () => {
+  const world = new World();
+  const extrinsic = signed({ who: 'alice', nonce: 0 });
+  const news = submit(world, extrinsic).effects.find(({ type }) => type === 'gossip');
+  assert.deepEqual(news, { type: 'gossip', extrinsics: [extrinsic], repeat: 0 });
+  world.enact([]);
+  const { block } = world.enact([extrinsic]);
+  const again = world.replace(block, []).find(({ type }) => type === 'gossip');
+  assert.deepEqual(again, { type: 'gossip', extrinsics: [extrinsic], repeat: world.number });
 });
 
 test('a full pool drops the cheapest: a flood of cheap ones never drives out a dear one', () => {
