@@ -34,6 +34,11 @@ export interface DriveParts {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** A new peer is told of this much of what waits: a question on the wire is 256 KiB at most (docs/spec/wire.md). */
+const PASS_ON_COUNT = 256;
+const PASS_ON_BYTES = 255 * 1024;
+const PASS_ON = { timeoutMs: 8_000, maxBytes: 0 };
+
 type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
 
 export class Drive {
@@ -61,8 +66,9 @@ export class Drive {
     network.onGossip((topic, data, from) => this.#gossip(topic, data, from));
     network.onPeer(({ type, peer }) => {
       this.#sync({ type, peer });
-      if (type === 'connected') this.#passOnPool();
+      if (type === 'connected') this.#passOnPool(peer);
     });
+    network.handle('transactions', async (payload, from) => this.#passedOn(payload, from));
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
   }
@@ -277,9 +283,10 @@ export class Drive {
         this.#watches.get(effect.watch)?.(effect);
         return;
       case 'gossip': {
-        this.#publish('transactions', TransactionsBatch.enc([...effect.extrinsics]));
+        const { extrinsics, repeat } = effect;
+        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
         const peers = this.#parts.network.peers().map(({ id }) => id);
-        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: effect.extrinsics.map(blake2_256), peers });
+        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
         return;
       }
       case 'report':
@@ -288,10 +295,23 @@ export class Drive {
     }
   }
 
-  /** What waits here may have been gossiped before the new peer came. */
-  #passOnPool(): void {
-    const bytes = this.#parts.pool.pending().slice(0, 256);
-    if (bytes.length > 0) this.#publish('transactions', TransactionsBatch.enc(bytes));
+  /** What waits here was gossiped before the new peer came, and gossip would not carry it again: he is told himself. */
+  #passOnPool(peer: string): void {
+    const { network, onFatal, pool } = this.#parts;
+    const extrinsics = firstOf(pool.pending());
+    if (extrinsics.length === 0) return;
+    network
+      .request(peer, 'transactions', TransactionsBatch.enc({ repeat: 0, extrinsics }), PASS_ON)
+      .then(() => this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers: [peer] }))
+      .catch((error: Error) => {
+        // He hung up or was busy: others have it too.
+        if (error.name !== 'RequestError') onFatal(error);
+      });
+  }
+
+  #passedOn(payload: Bytes, peer: string): Bytes {
+    this.#pool({ type: 'gossip', peer, extrinsics: TransactionsBatch.dec(payload).extrinsics });
+    return new Uint8Array(0);
   }
 
   // ---- sync
@@ -336,7 +356,7 @@ export class Drive {
   #gossip(topic: Topic, data: Bytes, from: string): Promise<'accept' | 'ignore' | 'reject'> | 'accept' | 'reject' {
     try {
       if (topic === 'blocks') return this.#announced(Announcement.dec(data), from);
-      if (topic === 'transactions') this.#pool({ type: 'gossip', peer: from, extrinsics: TransactionsBatch.dec(data) });
+      if (topic === 'transactions') this.#passedOn(data, from);
       else this.#chain({ type: 'finality', peer: from, message: data });
       return 'accept';
     } catch (error) {
@@ -358,6 +378,19 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
+}
+
+/** The first extrinsics that go into one question. */
+function firstOf(extrinsics: readonly Bytes[]): Bytes[] {
+  const out: Bytes[] = [];
+  let bytes = 0;
+  for (const extrinsic of extrinsics) {
+    // Its length stands before it in up to 4 bytes.
+    bytes += extrinsic.length + 4;
+    if (out.length === PASS_ON_COUNT || bytes > PASS_ON_BYTES) break;
+    out.push(extrinsic);
+  }
+  return out;
 }
 
 function ticketResult(outcome: TicketAnswer): TicketResult {

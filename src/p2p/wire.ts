@@ -26,7 +26,7 @@ export interface RequestLimits {
 
 /**
  * A trained state is 20.7 MB, 20 answers of 1 MiB: a burst of 120 is five states at once, 40 a second are 42 MB/s.
- * Sync answers hold up to 64 bodies. Transactions travel by gossip; the protocol fetches what a block lacks.
+ * Sync answers hold up to 64 bodies. Transactions travel by gossip; the protocol tells a new peer what waits.
  */
 export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
   sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },

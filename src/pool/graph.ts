@@ -211,7 +211,7 @@ export class Graph {
   }
 
   private wait(entry: Entry, unmet: readonly string[], changes: Changes): Placed {
-    const twin = [...this.future.values()].find((other) => other.provides.some((tag) => entry.provides.includes(tag)));
+    const twin = this.twinOf(entry);
     if (twin !== undefined) {
       if (entry.priority <= twin.priority) return { type: 'tooLowPriority', old: twin.priority };
       this.take(twin.key);
@@ -294,11 +294,22 @@ export class Graph {
     }
   }
 
+  /** A future entry that provides what this one does. */
+  private twinOf(entry: Entry): Entry | undefined {
+    return [...this.future.values()].find((other) => other.provides.some((tag) => entry.provides.includes(tag)));
+  }
+
+  /** One that would take the place of another of its sender needs no room of its own. */
   private hasRoomForSender(entry: Entry): boolean {
-    if (entry.sender === undefined) return true;
-    const count = this.senders.get(entry.sender) ?? { ready: 0, future: 0 };
-    if (count.ready + count.future >= this.limits.perSender) return false;
-    return count.future < this.limits.futurePerSender || entry.requires.every((tag) => this.providers.has(tag));
+    const { sender } = entry;
+    if (sender === undefined) return true;
+    const { perSender, futurePerSender } = this.limits;
+    const { ready, future } = this.senders.get(sender) ?? { ready: 0, future: 0 };
+    const isNext = entry.requires.every((tag) => this.providers.has(tag));
+    if (ready + future < perSender && (isNext || future < futurePerSender)) return true;
+    return isNext
+      ? this.rivalsOf(entry).some((rival) => rival.sender === sender)
+      : this.twinOf(entry)?.sender === sender;
   }
 
   private putReady(entry: Entry): void {

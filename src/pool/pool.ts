@@ -62,7 +62,8 @@ export type PoolEffect =
       readonly outcome: { readonly hash: Bytes } | { readonly error: AuthorError };
     }
   | ({ readonly type: 'notice' } & Notice)
-  | { readonly type: 'gossip'; readonly extrinsics: readonly Bytes[] }
+  /** `repeat` is 0 for news; after a reorganisation the height: what comes back was told before, perhaps to nobody. */
+  | { readonly type: 'gossip'; readonly extrinsics: readonly Bytes[]; readonly repeat: number }
   | { readonly type: 'report'; readonly peer: string; readonly fault: PoolFault };
 
 export class Pool {
@@ -86,8 +87,9 @@ export class Pool {
     this.out = [];
     this.fresh = [];
     this.take(now, input);
+    const repeat = input.type === 'head' && input.retracted.length > 0 ? this.world.bestNumber() : 0;
     for (let i = 0; i < this.fresh.length; i += GOSSIP_BATCH) {
-      this.out.push({ type: 'gossip', extrinsics: this.fresh.slice(i, i + GOSSIP_BATCH) });
+      this.out.push({ type: 'gossip', extrinsics: this.fresh.slice(i, i + GOSSIP_BATCH), repeat });
     }
     return this.out;
   }

@@ -108,7 +108,11 @@ export const ExtrinsicsResponse = vec(extrinsicBytes, MAX_EXTRINSICS);
 export type ExtrinsicsResponse = Of<typeof ExtrinsicsResponse>;
 
 /** Extrinsics that a node passes on, each with its length prefix. */
-export const TransactionsBatch = vec(extrinsicBytes, MAX_BATCH);
+export const TransactionsBatch = struct({
+  /** 0 the first time; told again, something else: gossip does not carry bytes twice within two minutes. */
+  repeat: u32,
+  extrinsics: vec(extrinsicBytes, MAX_BATCH),
+});
 export type TransactionsBatch = Of<typeof TransactionsBatch>;
 
 /** The hash of a header: its BLAKE2b-256. */

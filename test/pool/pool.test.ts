@@ -134,7 +134,7 @@ test('a bare extrinsic that comes too early is tried again with each block, with
   world.enact([]);
   assert.deepEqual(places(world, [reveal]), [-1]);
   world.refused.clear();
-  assert.deepEqual(world.enact([]).effects, [{ type: 'gossip', extrinsics: [reveal] }]);
+  assert.deepEqual(world.enact([]).effects, [{ type: 'gossip', extrinsics: [reveal], repeat: 0 }]);
   assert.deepEqual(places(world, [reveal]), [0]);
 });
 
@@ -232,6 +232,17 @@ test('what becomes ready is gossiped once, in batches', () => {
   assert.deepEqual(world.pool.step(0, { type: 'gossip', peer: 'q', extrinsics }), []);
 });
 
+test('what a lost branch gives back is gossiped again, under another number than the first time', () => {
+  const world = new World();
+  const extrinsic = signed({ who: 'alice', nonce: 0 });
+  const news = submit(world, extrinsic).effects.find(({ type }) => type === 'gossip');
+  assert.deepEqual(news, { type: 'gossip', extrinsics: [extrinsic], repeat: 0 });
+  world.enact([]);
+  const { block } = world.enact([extrinsic]);
+  const again = world.replace(block, []).find(({ type }) => type === 'gossip');
+  assert.deepEqual(again, { type: 'gossip', extrinsics: [extrinsic], repeat: world.number });
+});
+
 test('a full pool drops the cheapest: a flood of cheap ones never drives out a dear one', () => {
   const world = new World();
   const pool = new Pool(world, { ...DEFAULT_LIMITS, readyCount: 10, perSender: 100 });
@@ -259,6 +270,106 @@ test('one account cannot fill the pool', () => {
     return answer?.type === 'answer' && 'error' in answer.outcome ? answer.outcome.error.code : 0;
   });
   assert.deepEqual(future, [0, 0, 1016]);
+});
+
+test('an account at its limit may still replace what waits, ready or future, by a higher tip', () => {
+  const world = new World();
+  const pool = new Pool(world, { ...DEFAULT_LIMITS, perSender: 4, futurePerSender: 2 });
+  const send = (nonce: number, tip: bigint): number => {
+    const [answer] = pool.step(0, { type: 'submit', request: 1, extrinsic: signed({ who: 'alice', nonce, tip }) });
+    return answer?.type === 'answer' && 'error' in answer.outcome ? answer.outcome.error.code : 0;
+  };
+  assert.deepEqual(
+    [0, 1, 5, 6, 7].map((nonce) => send(nonce, 1n)),
+    [0, 0, 0, 0, 1016],
+  );
+  assert.deepEqual(
+    [0, 6].map((nonce) => send(nonce, 2n)),
+    [0, 0],
+  );
+  assert.deepEqual(
+    [0, 6].map((nonce) => send(nonce, 1n)),
+    [1014, 1014],
+  );
+  assert.deepEqual(
+    [2, 7].map((nonce) => send(nonce, 9n)),
+    [1016, 1016],
+    'a new one needs a place, whatever it pays',
+  );
+  assert.deepEqual([pool.counts.ready, pool.counts.future], [2, 2]);
+});
+
+test('who falls out of a full pool is told dropped, and may come again', () => {
+  const world = new World();
+  const pool = new Pool(world, { ...DEFAULT_LIMITS, readyCount: 2 });
+  const send = (extrinsic: Bytes, watch?: string) =>
+    pool.step(0, { type: 'submit', request: 1, extrinsic, ...(watch === undefined ? {} : { watch }) });
+  const cheap = signed({ who: 'alice', nonce: 0, tip: 1n });
+  send(cheap, 'cheap');
+  send(signed({ who: 'alice', nonce: 1, tip: 50n }), 'next');
+  const effects = send(signed({ who: 'bob', nonce: 0, tip: 10n }));
+  assert.deepEqual(notices(effects, 'cheap'), ['dropped']);
+  assert.deepEqual(notices(effects, 'next'), ['future'], 'what needed it waits for it');
+  assert.deepEqual(notices(send(signed({ who: 'dave', nonce: 0, tip: 20n })), 'cheap'), [], 'its watch has ended');
+  const again = pool.step(0, {
+    type: 'head',
+    retracted: [],
+    enacted: [{ hash: account('x'), number: 1, extrinsics: [] }],
+  });
+  assert.deepEqual(again, []);
+  const [answer] = send(cheap);
+  assert.ok(answer?.type === 'answer' && 'error' in answer.outcome && answer.outcome.error.code === 1016);
+});
+
+test('one that waits for its predecessor is replaced by a higher tip too', () => {
+  const world = new World();
+  submit(world, signed({ who: 'alice', nonce: 3, tip: 1n }), { watch: 'old' });
+  assert.equal(submit(world, signed({ who: 'alice', nonce: 3, tip: 1n, call: Uint8Array.of(9) })).code, 1014);
+  const better = signed({ who: 'alice', nonce: 3, tip: 2n });
+  const { effects } = submit(world, better, { watch: 'better' });
+  assert.deepEqual(
+    effects.flatMap((effect) => (effect.type === 'notice' && effect.watch === 'old' ? [effect.event] : [])),
+    [{ type: 'usurped', by: blake2_256(better) }],
+  );
+  assert.deepEqual(notices(effects, 'better'), ['future']);
+  assert.equal(world.pool.counts.future, 1);
+});
+
+test('when a block is lost, what came after its transactions waits behind them again', () => {
+  const world = new World();
+  const [zero, one, two] = [0, 1, 2].map((nonce) => signed({ who: 'alice', nonce })) as [Bytes, Bytes, Bytes];
+  submit(world, zero);
+  const { block } = world.enact([zero]);
+  submit(world, two, { watch: 'two' });
+  submit(world, one, { watch: 'one' });
+  const effects = world.replace(block, []);
+  assert.deepEqual(places(world, [zero, one, two]), [0, 1, 2]);
+  assert.deepEqual([...notices(effects, 'one'), ...notices(effects, 'two')], [], 'they were ready and still are');
+  assert.equal(world.pool.nextNonce(account('alice'), 0), 3);
+});
+
+test('a transaction whose nonce the heavier branch has used is retracted and invalid', () => {
+  const world = new World();
+  const ours = signed({ who: 'alice', nonce: 0 });
+  submit(world, ours, { watch: 'w' });
+  const { block } = world.enact([ours]);
+  const other = signed({ who: 'alice', nonce: 0, call: Uint8Array.of(7) });
+  assert.deepEqual(notices(world.replace(block, [other]), 'w'), ['retracted', 'invalid']);
+  assert.deepEqual(world.pool.counts, { ready: 0, future: 0, bytes: 0 });
+});
+
+test('a watch hears of the finality of its own block only, and nothing once it is closed', () => {
+  const world = new World();
+  const [mine, other] = [signed({ who: 'alice', nonce: 0 }), signed({ who: 'bob', nonce: 0 })];
+  submit(world, mine, { watch: 'mine' });
+  submit(world, other, { watch: 'closed' });
+  world.pool.step(0, { type: 'unwatch', watch: 'closed' });
+  const first = world.enact([]);
+  const second = world.enact([mine, other]);
+  assert.deepEqual(notices(second.effects, 'closed'), []);
+  assert.deepEqual(world.pool.step(0, { type: 'finalized', blocks: [first.block.hash] }), []);
+  const told = world.pool.step(0, { type: 'finalized', blocks: [second.block.hash] });
+  assert.deepEqual(told, [{ type: 'notice', watch: 'mine', event: { type: 'finalized', block: second.block.hash } }]);
 });
 
 /** An entry of the graph with tags that are small numbers. */

@@ -26,7 +26,7 @@ import { openingHash, PowPreRuntime, PowSeal, preHash, sealMessage, withPreRunti
 
 /** Short, so that a dozen blocks come while one would come on a dev chain. */
 const BLOCK_MS = 400;
-const DEV_SPEC = join(import.meta.dirname, '../../genesis/dev.json');
+const GENESIS = join(import.meta.dirname, '../../genesis');
 const RPC: NodeConfig['rpc'] = {
   port: 0,
   host: '127.0.0.1',
@@ -46,12 +46,11 @@ export interface DevNode {
   stop(): Promise<void>;
 }
 
-/** The text of the dev spec with the least difficulty there is. */
-export function easySpec(): string {
-  const file = JSON.parse(readFileSync(DEV_SPEC, 'utf8')) as { consensus: Record<string, unknown> };
-  file.consensus.initialDifficulty = String(2 ** 20);
-  file.consensus.blockTimeMs = BLOCK_MS;
-  return JSON.stringify(file);
+/** The text of a spec that ships, with the least difficulty there is and `changes` of its consensus. */
+export function easySpec(id: 'dev' | 'local' = 'dev', changes: Readonly<Record<string, unknown>> = {}): string {
+  const file = JSON.parse(readFileSync(join(GENESIS, `${id}.json`), 'utf8')) as { consensus: object };
+  const consensus = { ...file.consensus, initialDifficulty: String(2 ** 20), blockTimeMs: BLOCK_MS, ...changes };
+  return JSON.stringify({ ...file, consensus });
 }
 
 /** A node of that spec, alone in the world, with `more` of its config. */
@@ -93,16 +92,19 @@ export async function lonelyNode(basePath: string, more: Partial<NodeConfig> = {
   });
 }
 
-/** Starts a node; `rpc` changes how its port is opened. */
-export async function startDevNode(rpc: Partial<NodeConfig['rpc']> = {}): Promise<DevNode> {
+/** Starts a node; `rpc` changes how its port is opened, `more` the rest of its config. */
+export async function startDevNode(
+  rpc: Partial<NodeConfig['rpc']> = {},
+  more: Partial<NodeConfig> = {},
+): Promise<DevNode> {
   const basePath = mkdtempSync(join(tmpdir(), 'maitoken-rpc-'));
-  const node = await lonelyNode(basePath, { tmp: true, rpc: { ...RPC, ...rpc } });
+  const node = await lonelyNode(basePath, { tmp: true, ...more, rpc: { ...RPC, ...rpc } });
   const address = `127.0.0.1:${node.rpcPort}`;
   return {
     node,
     http: `http://${address}/`,
     ws: `ws://${address}`,
-    token: readFileSync(join(basePath, 'chains', 'dev', 'blobs.token'), 'utf8'),
+    token: readFileSync(join(basePath, 'chains', node.config.spec.id, 'blobs.token'), 'utf8'),
     async stop() {
       await node.stop();
       rmSync(basePath, { recursive: true, force: true });
@@ -110,11 +112,11 @@ export async function startDevNode(rpc: Partial<NodeConfig['rpc']> = {}): Promis
   };
 }
 
-/** Mines for Alice until it is stopped, a block every BLOCK_MS or so. */
+/** Mines for an author of the genesis until it is stopped, a block every `everyMs` or so. */
 export class DevMiner {
   readonly #rpc: RpcClient;
-  readonly #account = keypairFromSuri('//Alice//stash', 'sr25519').accountId;
-  readonly #key = keypairFromSuri('//Alice//compute', 'ed25519');
+  readonly #account: Uint8Array;
+  readonly #key: ReturnType<typeof keypairFromSuri>;
   #jobs: JobJson[] = [];
   #work: WorkJson | undefined;
   #template: TemplateJson | undefined;
@@ -123,14 +125,16 @@ export class DevMiner {
   #isStopped = false;
   #steps = new Map<string, number>();
 
-  constructor(url: string) {
+  constructor(url: string, author = 'Alice', everyMs = BLOCK_MS) {
+    this.#account = keypairFromSuri(`//${author}//stash`, 'sr25519').accountId;
+    this.#key = keypairFromSuri(`//${author}//compute`, 'ed25519');
     this.#rpc = new RpcClient(url);
     this.#rpc.subscribe('miner_subscribeWork', [toHex(this.#account)], (event) => {
       const said = event as WorkJson | TemplateJson;
       if (said.type === 'work') this.#work = said;
       else this.#template = said;
     });
-    this.#timer = setInterval(() => void this.#mine(), BLOCK_MS);
+    this.#timer = setInterval(() => void this.#mine(), everyMs);
   }
 
   stop(): void {

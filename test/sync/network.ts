@@ -248,7 +248,9 @@ export class Host {
     for (const effect of this.pool.step(this.net.now, input)) {
       if (effect.type === 'report') this.reports.push({ peer: effect.peer, fault: effect.fault });
       if (effect.type !== 'gossip') continue;
-      const batch = TransactionsBatch.dec(TransactionsBatch.enc([...effect.extrinsics]));
+      const batch = TransactionsBatch.dec(
+        TransactionsBatch.enc({ repeat: effect.repeat, extrinsics: [...effect.extrinsics] }),
+      ).extrinsics;
       for (const to of this.net.hosts.keys()) {
         if (to === this.id) continue;
         this.net.send(this.id, to, (host) => host.onPool({ type: 'gossip', peer: this.id, extrinsics: batch }));
