@@ -117,6 +117,8 @@ export function checkBare(chain: Chain, calls: Calls, call: RuntimeCall): BareVa
 export function judge(chain: Chain, kernel: Kernel, known: Known): ValidTransaction {
   const { extrinsic, call, info } = known;
   checkFits(kernel, known);
+  // Signed or bare, an inherent is its block's author's alone to say.
+  if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
   if (extrinsic.signed === undefined) {
     const { priority, requires, provides, longevity, propagate } = checkBare(chain, kernel.calls, call);
     return {
@@ -127,7 +129,6 @@ export function judge(chain: Chain, kernel: Kernel, known: Known): ValidTransact
       propagate: propagate ?? true,
     };
   }
-  if (info.class === 'Mandatory') throw invalid('MandatoryValidation');
   const { who, account, signed } = checkSigned(chain, known, extrinsic.signed);
   const { nonce, era, tip } = signed.extra;
   const death = eraDeath(era, chain.block.number);

@@ -4,40 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Binary, createClient, type PolkadotClient } from 'polkadot-api';
-import { getPolkadotSigner } from 'polkadot-api/signer';
-import { getWsProvider } from 'polkadot-api/ws';
-import { ss58Encode } from '../../src/crypto/ss58.ts';
-import { keypairFromSuri } from '../../src/crypto/suri.ts';
+import { cryptoWaitReady } from '@polkadot/util-crypto';
+import { Binary, type PolkadotClient } from 'polkadot-api';
 import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
-
-const UNIT = 1_000_000_000_000n;
-const PATIENCE = { timeout: 60_000 };
-
-const MODERN = /^(chainHead|archive|transaction|transactionWatch|chainSpec)_/;
-
-/** A socket class that notes the methods asked for, and may hide those of the new generation from `rpc_methods`. */
-function sockets(asked: Set<string>, isLegacy: boolean): typeof WebSocket {
-  return class extends WebSocket {
-    override send(data: string): void {
-      const given = JSON.parse(data) as { method: string } | { method: string }[];
-      for (const { method } of [given].flat()) asked.add(method);
-      super.send(data);
-    }
-
-    override addEventListener(type: string, listener: unknown, ...rest: unknown[]): void {
-      const hear = listener as (event: { data: string }) => void;
-      const heard = ({ data }: { data: string }): void => hear({ data: isLegacy ? withoutModern(data) : data });
-      super.addEventListener(type, (type === 'message' ? heard : hear) as never, ...(rest as []));
-    }
-  } as typeof WebSocket;
-}
-
-function withoutModern(text: string): string {
-  const said = JSON.parse(text) as { result?: { methods?: string[] } };
-  const methods = said.result?.methods?.filter((name) => !MODERN.test(name));
-  return methods ? JSON.stringify({ ...said, result: { methods } }) : text;
-}
+import {
+  assertNear,
+  connectPapi,
+  PATIENCE,
+  type PapiAccount,
+  papiAccountOf,
+  papiTx,
+  person,
+  signerOf,
+  sockets,
+  UNIT,
+} from './wallet.ts';
 
 for (const mode of ['chainHead', 'legacy'] as const)
   describe(`through ${mode}`, () => {
@@ -47,9 +28,10 @@ for (const mode of ['chainHead', 'legacy'] as const)
     const asked = new Set<string>();
 
     before(async () => {
+      await cryptoWaitReady();
       dev = await startDevNode();
       miner = new DevMiner(dev.ws);
-      client = createClient(getWsProvider(dev.ws, { websocketClass: sockets(asked, mode === 'legacy') }));
+      client = connectPapi(dev.ws, sockets(asked, mode === 'legacy'));
     });
 
     after(async () => {
@@ -58,19 +40,10 @@ for (const mode of ['chainHead', 'legacy'] as const)
       await dev?.stop();
     });
 
-    const alice = keypairFromSuri('//Alice', 'sr25519');
-    const addressOf = (suri: string): string => ss58Encode(keypairFromSuri(suri, 'sr25519').accountId, 42);
-
-    interface Account {
-      readonly nonce: number;
-      readonly data: { readonly free: bigint };
-    }
-
-    const accountOf = async (address: string): Promise<Account> => {
-      const item = client.getUnsafeApi().query.System?.Account;
-      assert.ok(item);
-      return (await item.getValue(address)) as Account;
-    };
+    const addressOf = (suri: string): string => person(suri).address;
+    const accountOf = (address: string) => papiAccountOf(client, address);
+    const transfer = (to: string, value: bigint) =>
+      papiTx(client, 'Balances', 'transfer_keep_alive', { dest: { type: 'Id', value: to }, value });
 
     test('it connects and follows the chain', PATIENCE, async () => {
       const spec = await client.getChainSpecData();
@@ -106,25 +79,18 @@ for (const mode of ['chainHead', 'legacy'] as const)
     test('a transfer is signed, estimated, included and finalized', PATIENCE, async () => {
       const to = addressOf('//Charlie');
       const [before, sender] = [await accountOf(to), await accountOf(addressOf('//Alice'))];
-      const call = client.getUnsafeApi().tx.Balances?.transfer_keep_alive;
-      assert.ok(call);
-      const tx = call({ dest: { type: 'Id', value: to }, value: 2n * UNIT });
+      const tx = transfer(to, 2n * UNIT);
       const estimate = await tx.getEstimatedFees(addressOf('//Alice'));
-      const signer = getPolkadotSigner(alice.publicKey, 'Sr25519', (input) => alice.sign(input));
-      const done = await tx.signAndSubmit(signer);
+      const done = await tx.signAndSubmit(signerOf(person('//Alice')));
       assert.ok(done.ok);
       assert.equal((await accountOf(to)).data.free - before.data.free, 2n * UNIT);
       const paid = sender.data.free - (await accountOf(addressOf('//Alice'))).data.free - 2n * UNIT;
-      const error = paid > estimate ? paid - estimate : estimate - paid;
-      assert.ok(error * 100n <= estimate, `paid ${paid}, estimated ${estimate}`);
+      assertNear(paid, estimate);
     });
 
     test('what the chain refuses is told with its reason', PATIENCE, async () => {
-      const call = client.getUnsafeApi().tx.System?.remark;
-      assert.ok(call);
-      const poor = keypairFromSuri('//Nobody', 'sr25519');
-      const signer = getPolkadotSigner(poor.publicKey, 'Sr25519', (input) => poor.sign(input));
-      const refused = call({ remark: Binary.fromText('hello') }).signAndSubmit(signer);
+      const remark = papiTx(client, 'System', 'remark', { remark: Binary.fromText('hello') });
+      const refused = remark.signAndSubmit(signerOf(person('//Nobody')));
       await assert.rejects(refused, /Payment/);
     });
 
@@ -137,7 +103,7 @@ for (const mode of ['chainHead', 'legacy'] as const)
         assert.ok(values);
         const watching = values.subscribe({
           next: ({ value }) => {
-            const { free } = (value as Account).data;
+            const { free } = (value as PapiAccount).data;
             if (free !== seen.at(-1)) seen.push(free);
             if (seen.length < 2) return;
             watching.unsubscribe();
@@ -146,12 +112,10 @@ for (const mode of ['chainHead', 'legacy'] as const)
           error: reject,
         });
       });
-      const tx = api.tx.Balances?.transfer_keep_alive?.({ dest: { type: 'Id', value: to }, value: UNIT });
-      assert.ok(tx);
       const steps: string[] = [];
-      const signer = getPolkadotSigner(alice.publicKey, 'Sr25519', (input) => alice.sign(input));
       await new Promise<void>((resolve, reject) => {
-        tx.signSubmitAndWatch(signer).subscribe({
+        const submission = transfer(to, UNIT).signSubmitAndWatch(signerOf(person('//Alice')));
+        submission.subscribe({
           next: ({ type }) => steps.push(type),
           error: reject,
           complete: resolve,

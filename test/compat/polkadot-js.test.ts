@@ -1,27 +1,30 @@
 /** # polkadot-js: the unmodified @polkadot/api against a node over WebSocket, as wallets and explorers use it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
-import { cryptoWaitReady } from '@polkadot/util-crypto';
+import { type ApiPromise, WsProvider } from '@polkadot/api';
 import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
-
-const UNIT = 1_000_000_000_000n;
-/** A promise that hangs fails its test by name. */
-const PATIENCE = { timeout: 60_000 };
-
-type Provider = NonNullable<NonNullable<Parameters<typeof ApiPromise.create>[0]>['provider']>;
+import {
+  accountOf,
+  assertNear,
+  connectJs,
+  feeOf,
+  freeOf,
+  known,
+  PATIENCE,
+  person,
+  settled,
+  tx,
+  UNIT,
+} from './wallet.ts';
 
 let dev: DevNode;
 let miner: DevMiner;
 let api: ApiPromise;
 
 before(async () => {
-  await cryptoWaitReady();
   dev = await startDevNode();
   miner = new DevMiner(dev.ws);
-  // Its own types do not agree with each other under exactOptionalPropertyTypes.
-  const provider = new WsProvider(dev.ws) as unknown as Provider;
-  api = await ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true });
+  api = await connectJs(new WsProvider(dev.ws));
 });
 
 after(async () => {
@@ -30,24 +33,8 @@ after(async () => {
   await dev?.stop();
 });
 
-const people = () => {
-  const keyring = new Keyring({ type: 'sr25519' });
-  return { alice: keyring.addFromUri('//Alice'), bob: keyring.addFromUri('//Bob'), dave: keyring.addFromUri('//Dave') };
-};
-
-/** A member that this chain's metadata lists; the library's types know no chain. */
-function known<T>(value: T | undefined, name: string): T {
-  assert.ok(value !== undefined, `${name} is in the metadata`);
-  return value;
-}
-
-const transfer = () => known(api.tx.balances?.transferKeepAlive, 'balances.transferKeepAlive');
-const freeOf = async (address: string): Promise<bigint> => {
-  const { data } = (await known(api.query.system?.account, 'system.account')(address)) as unknown as {
-    data: { free: { toBigInt(): bigint } };
-  };
-  return data.free.toBigInt();
-};
+const people = () => ({ alice: person('//Alice'), bob: person('//Bob'), dave: person('//Dave') });
+const transfer = (to: string, value: bigint) => tx(api, 'balances', 'transferKeepAlive', to, value);
 
 test('it connects, knows the chain, and reads metadata, constants and balances', PATIENCE, async () => {
   assert.equal(api.genesisHash.toHex(), await api.rpc.chain.getBlockHash(0).then((hash) => hash.toHex()));
@@ -57,44 +44,31 @@ test('it connects, knows the chain, and reads metadata, constants and balances',
   assert.deepEqual(api.registry.chainTokens, [dev.node.config.spec.properties.tokenSymbol]);
   const deposit = known(api.consts.balances?.existentialDeposit, 'balances.existentialDeposit');
   assert.equal(String(deposit), String(dev.node.config.spec.economy.existentialDeposit));
-  assert.ok((await freeOf(people().alice.address)) > 0n);
+  assert.ok((await freeOf(api, people().alice.address)) > 0n);
   const accounts = await known(api.query.system?.account, 'system.account').entries();
   assert.ok(accounts.length >= 6);
   const derived = await api.derive.balances.all(people().bob.address);
-  assert.equal(derived.freeBalance.toBigInt(), await freeOf(people().bob.address));
+  assert.equal(derived.freeBalance.toBigInt(), await freeOf(api, people().bob.address));
 });
 
 test('a transfer is watched into a block and to finality, and costs what was estimated', PATIENCE, async () => {
   const { alice, bob } = people();
-  const [payer, payee] = [await freeOf(alice.address), await freeOf(bob.address)];
-  const call = transfer()(bob.address, 3n * UNIT);
+  const [payer, payee] = [await freeOf(api, alice.address), await freeOf(api, bob.address)];
+  const call = transfer(bob.address, 3n * UNIT);
   const estimate = (await call.paymentInfo(alice)).partialFee.toBigInt();
   assert.ok(estimate > 0n);
-  const seen: string[] = [];
-  const paid = await new Promise<bigint>((resolve, reject) => {
-    call
-      .signAndSend(alice, ({ status, events, dispatchError }) => {
-        seen.push(status.type);
-        if (dispatchError) reject(new Error(dispatchError.toString()));
-        if (!status.isFinalized) return;
-        const fee = events.find(({ event }) => event.method === 'TransactionFeePaid')?.event.data[1];
-        resolve(BigInt(String(fee)));
-      })
-      .catch(reject);
-  });
-  assert.deepEqual(
-    seen.filter((type) => type !== 'Broadcast'),
-    ['Ready', 'InBlock', 'Finalized'],
-  );
-  const error = paid > estimate ? paid - estimate : estimate - paid;
-  assert.ok(error * 100n <= estimate, `paid ${paid}, estimated ${estimate}`);
-  assert.equal(payer - (await freeOf(alice.address)), 3n * UNIT + paid);
-  assert.equal((await freeOf(bob.address)) - payee, 3n * UNIT);
+  const { statuses, events, error } = await settled(call, alice, {}, 'Finalized');
+  assert.equal(error, undefined);
+  assert.deepEqual(statuses, ['Ready', 'InBlock', 'Finalized']);
+  const paid = feeOf(events);
+  assertNear(paid, estimate);
+  assert.equal(payer - (await freeOf(api, alice.address)), 3n * UNIT + paid);
+  assert.equal((await freeOf(api, bob.address)) - payee, 3n * UNIT);
 });
 
 test('a storage subscription tells of a balance when it changes', PATIENCE, async () => {
   const { alice, dave } = people();
-  const before = await freeOf(dave.address);
+  const before = await freeOf(api, dave.address);
   const told: bigint[] = [];
   let stop: () => void = () => {};
   const changed = new Promise<void>((resolve) => {
@@ -105,7 +79,7 @@ test('a storage subscription tells of a balance when it changes', PATIENCE, asyn
       stop = unsubscribe as unknown as () => void;
     });
   });
-  await transfer()(dave.address, UNIT).signAndSend(alice);
+  await transfer(dave.address, UNIT).signAndSend(alice);
   await changed;
   stop();
   assert.deepEqual(told, [before, before + UNIT]);
@@ -152,7 +126,7 @@ test(
   async () => {
     const head = await api.rpc.chain.getFinalizedHead();
     const signed = await api.derive.chain.getBlock(head);
-    const author = new Keyring({ type: 'sr25519' }).addFromUri('//Alice//stash').address;
+    const author = person('//Alice//stash').address;
     assert.equal(signed.author?.toString(), author);
     assert.equal(signed.extrinsics[0]?.extrinsic.method.method, 'set');
     const { justifications } = await api.rpc.chain.getBlock(head);
@@ -167,18 +141,16 @@ test('the next nonce counts a transfer at once, whether it waits or is in a bloc
   const { alice, bob } = people();
   const nextIndex = async () => (await api.rpc.system.accountNextIndex(alice.address)).toNumber();
   const nonce = await nextIndex();
-  await transfer()(bob.address, UNIT).signAndSend(alice, { nonce });
+  await transfer(bob.address, UNIT).signAndSend(alice, { nonce });
   assert.equal(await nextIndex(), nonce + 1);
-  await transfer()(bob.address, UNIT).signAndSend(alice, { nonce: await nextIndex() });
+  await transfer(bob.address, UNIT).signAndSend(alice, { nonce: await nextIndex() });
   assert.equal(await nextIndex(), nonce + 2);
 });
 
 test('a transaction of a nonce that is used up is refused as outdated', PATIENCE, async () => {
   const { alice, bob } = people();
-  const { nonce } = (await known(api.query.system?.account, 'system.account')(alice.address)) as unknown as {
-    nonce: { toNumber(): number };
-  };
+  const { nonce } = await accountOf(api, alice.address);
   assert.ok(nonce.toNumber() > 0);
-  const outdated = transfer()(bob.address, UNIT).signAndSend(alice, { nonce: nonce.toNumber() - 1 });
+  const outdated = transfer(bob.address, UNIT).signAndSend(alice, { nonce: nonce.toNumber() - 1 });
   await assert.rejects(outdated, /1010: Invalid Transaction: Transaction is outdated/);
 });
