@@ -21,11 +21,16 @@ type QueryType = (typeof TYPES)[number];
 export interface StorageQuery {
   readonly key: Bytes;
   readonly type: QueryType;
+  /** Of descendants: those after this key. */
+  readonly paginationStartKey?: Bytes | undefined;
 }
 
-const item = object({ key, type: oneOf(TYPES), paginationStartKey: optional(bytes) });
+const item = object({ key, type: oneOf(TYPES), paginationStartKey: optional(bytes) }).refine(
+  ({ type, paginationStartKey }) => paginationStartKey === undefined || type.startsWith('descendants'),
+  'paginationStartKey: expected with descendants only',
+);
 
-/** A list of `{key, type}`. */
+/** A list of `{key, type}`, for descendants with the key after which to begin. */
 export const storageQueries: Param<StorageQuery[]> = named('items', list(item, MAX_QUERIES));
 
 export interface StorageItem {
@@ -49,7 +54,7 @@ export function* storagePages(view: StateTree, queries: readonly StorageQuery[])
   if (page.length > 0) yield page;
 }
 
-function* itemsOf(view: StateTree, { key, type }: StorageQuery): Generator<StorageItem> {
+function* itemsOf(view: StateTree, { key, type, paginationStartKey }: StorageQuery): Generator<StorageItem> {
   if (type === 'closestDescendantMerkleValue') {
     const value = view.merkleValue(key);
     if (value) yield { key: toHex(key), closestDescendantMerkleValue: toHex(value) };
@@ -61,7 +66,7 @@ function* itemsOf(view: StateTree, { key, type }: StorageQuery): Generator<Stora
     if (value) yield itemOf(key, value, isHash);
     return;
   }
-  let after: Bytes | undefined;
+  let after = paginationStartKey;
   do {
     const keys = view.keys(key, after, PAGE);
     for (const found of keys) yield itemOf(found, view.get(found) as Bytes, isHash);

@@ -35,6 +35,8 @@ async function transfer(suri: string, nonce: number, options: { tip?: number; va
   const signed = await make(person('//Bob').address, options.value ?? UNIT).signAsync(person(suri), {
     nonce,
     tip: options.tip ?? 0,
+    // Immortal, so that no block has to be asked for.
+    era: 0,
   });
   return signed.toHex();
 }
@@ -114,6 +116,16 @@ test('who is replaced by a higher tip hears by whom, and then no more', async ()
   await until('it is replaced', () => heard.length === 2);
   assert.deepEqual(heard, ['ready', { usurped: result }]);
   rpc.close();
+});
+
+test('64 of one account may wait for others; one more is dropped at once, and one that waits may be replaced', async () => {
+  const future = Array.from({ length: 64 }, (_, i) => transfer('//Ferdie', i + 2));
+  for (const extrinsic of future) assert.equal((await submit(await extrinsic)).error, undefined);
+  const [code, message] = await refusalOf(await transfer('//Ferdie', 100));
+  assert.deepEqual([code, message], [1016, 'Immediately Dropped']);
+  const better = await submit(await transfer('//Ferdie', 2, { tip: 1_000_000 }));
+  assert.equal(better.error, undefined);
+  assert.equal((await call(dev.http, 'system_accountNextIndex', [person('//Ferdie').address])).result, 0);
 });
 
 test('the extrinsics of a miner that mean nothing are refused by the same rules', async () => {

@@ -2,10 +2,12 @@
  * # transaction_v1_* and transactionWatch_v1_*: submitting in the new API generation (json-rpc-interface-spec).
  *
  * Always true: bytes that are no valid transaction are no error of `transaction_v1_broadcast`; a broadcast is offered
- * to the pool again with a new head, until it is in, its client stops it or leaves. Bound: MAX_BROADCASTS a connection.
+ * to the pool again with every new head, until it is final, its client stops it or leaves. Bound: MAX_BROADCASTS a
+ * connection.
  */
 import { type Bytes, equal } from '../../base/bytes.ts';
-import type { ExtrinsicEvent } from '../backend.ts';
+import { blake2_256 } from '../../crypto/hash.ts';
+import type { Backend, ExtrinsicEvent } from '../backend.ts';
 import type { Connection } from '../connection.ts';
 import { invalidParams, RpcError } from '../errors.ts';
 import { toHex } from '../hex.ts';
@@ -33,48 +35,96 @@ export function transactionMethods(): Method[] {
   ];
 }
 
+interface Broadcast {
+  /** It is final: nothing is done for it any more, and its place is free. */
+  isOver: boolean;
+  end(): void;
+}
+
 /** The broadcasts of every connection. */
 class Broadcasts {
-  readonly #of = new WeakMap<Connection, Map<string, () => void>>();
+  readonly #of = new WeakMap<Connection, Map<string, Broadcast>>();
+  readonly #lastFinal = new FinalBlock();
   #next = 1;
 
   /** Begins one and returns its id; null beyond the limit. */
   start(context: CallContext, extrinsic: Bytes): string | null {
     const connection = context.connection as Connection;
-    const started = this.#of.get(connection) ?? new Map<string, () => void>();
+    const started = this.#of.get(connection) ?? new Map<string, Broadcast>();
     this.#of.set(connection, started);
-    if (started.size >= MAX_BROADCASTS) return null;
-    const stop = keepOffering(context, extrinsic.slice());
-    const release = connection.onClose(stop);
+    if (!hasRoom(started)) return null;
     const id = `b${this.#next++}`;
-    started.set(id, () => {
-      release();
-      stop();
+    const broadcast = keepOffering(context, extrinsic.slice(), this.#lastFinal);
+    const release = connection.onClose(() => broadcast.end());
+    started.set(id, {
+      get isOver() {
+        return broadcast.isOver;
+      },
+      end() {
+        release();
+        broadcast.end();
+      },
     });
     return id;
   }
 
   stop(connection: Connection, id: string): boolean {
-    const stop = this.#of.get(connection)?.get(id);
-    this.#of.get(connection)?.delete(id);
-    stop?.();
-    return stop !== undefined;
+    const started = this.#of.get(connection);
+    const broadcast = started?.get(id);
+    started?.delete(id);
+    broadcast?.end();
+    return broadcast !== undefined;
   }
 }
 
-/** Offers an extrinsic to the pool until it is in, and with each new head while it is not; returns what ends that. */
-function keepOffering({ backend, onFault }: CallContext, extrinsic: Bytes): () => void {
-  let [isOver, isOffering] = [false, false];
-  const end = (): void => {
-    isOver = true;
-    unfollow();
+/** Whether one more may begin: the oldest of those that are over makes room. */
+function hasRoom(started: Map<string, Broadcast>): boolean {
+  if (started.size < MAX_BROADCASTS) return true;
+  for (const [id, broadcast] of started) {
+    if (!broadcast.isOver) continue;
+    started.delete(id);
+    broadcast.end();
+    return true;
+  }
+  return false;
+}
+
+/** What the last final block that was looked at holds: every broadcast looks for itself in the same one. */
+class FinalBlock {
+  #hash: Bytes | undefined;
+  #extrinsics = new Set<string>();
+
+  holds(backend: Backend, block: Bytes, extrinsic: string): boolean {
+    if (!this.#hash || !equal(this.#hash, block)) {
+      this.#hash = block;
+      this.#extrinsics = new Set(backend.store.body(block)?.map((one) => toHex(blake2_256(one))));
+    }
+    return this.#extrinsics.has(extrinsic);
+  }
+}
+
+/**
+ * Offers an extrinsic to the pool with each new head until a final block has it. The pool refuses cheaply what it has;
+ * what it dropped, or lost with a branch, is in again. With a new head, all of them wait in the line of dear reads.
+ */
+function keepOffering({ backend, turns, onFault }: CallContext, extrinsic: Bytes, lastFinal: FinalBlock): Broadcast {
+  const name = toHex(blake2_256(extrinsic));
+  let isOffering = false;
+  const broadcast: Broadcast = {
+    isOver: false,
+    end() {
+      broadcast.isOver = true;
+      unfollow();
+    },
   };
-  const offer = async (): Promise<void> => {
-    if (isOver || isOffering) return;
+  const submit = async (): Promise<void> => {
+    if (!broadcast.isOver) await backend.submit(extrinsic);
+  };
+  const offer = async (offered: () => Promise<void>): Promise<void> => {
+    if (isOffering) return;
     isOffering = true;
     try {
-      await backend.submit(extrinsic);
-      end();
+      await offered();
     } catch (error) {
       if (!(error instanceof RpcError)) onFault(error);
     } finally {
@@ -82,10 +132,12 @@ function keepOffering({ backend, onFault }: CallContext, extrinsic: Bytes): () =
     }
   };
   const unfollow = backend.onEvent((event) => {
-    if (event.type === 'head') void offer();
+    if (event.type === 'head') void offer(async () => turns.run(submit));
+    if (event.type !== 'finalized') return;
+    if (event.blocks.some(({ hash }) => lastFinal.holds(backend, hash, name))) broadcast.end();
   });
-  void offer();
-  return end;
+  void offer(submit);
+  return broadcast;
 }
 
 function watchMethods(): Method[] {
@@ -104,7 +156,8 @@ function watchMethods(): Method[] {
       const hear = (event: ExtrinsicEvent): void => {
         const told = watchEvent(event, indexIn);
         if (told.event === 'validated' && isValidated) return;
-        if (told.event === 'validated') isValidated = true;
+        // What was retracted has to be validated again, and that is told again.
+        isValidated = told.event === 'validated' || (isValidated && event.type !== 'retracted');
         if (event.type !== 'broadcast') sink.emit(told);
         if (LAST.has(told.event)) sink.end();
       };
@@ -114,7 +167,7 @@ function watchMethods(): Method[] {
       } catch (error) {
         if (!(error instanceof RpcError)) throw error;
         const why = error.data === undefined ? error.message : `${error.message}: ${error.data}`;
-        sink.emit({ event: 'invalid', error: why });
+        sink.emit({ event: NO_ROOM.has(error.code) ? 'dropped' : 'invalid', error: why });
         sink.end();
         return () => {};
       }
@@ -123,6 +176,8 @@ function watchMethods(): Method[] {
   );
 }
 
+/** Refusals that are the pool's own and not the runtime's: 1016 Immediately Dropped, 1040 too many watches. */
+const NO_ROOM: ReadonlySet<number> = new Set([1016, 1040]);
 const LAST: ReadonlySet<string> = new Set(['finalized', 'invalid', 'dropped', 'error']);
 
 type WatchEvent = { readonly event: string; readonly [field: string]: unknown };
