@@ -1,24 +1,19 @@
 /** # author_*: what the pool refuses comes back in the codes and words that wallets show (CLIENTS.md section 2). */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
-import { cryptoWaitReady } from '@polkadot/util-crypto';
+import { type ApiPromise, WsProvider } from '@polkadot/api';
 import { RpcClient } from '../../src/miner/rpc-client.ts';
+import { connectJs, person, tx, UNIT } from '../compat/wallet.ts';
 import { type DevNode, startDevNode } from './dev-node.ts';
 import { type Answer, call, until } from './stub.ts';
-
-const UNIT = 1_000_000_000_000n;
-type Provider = NonNullable<NonNullable<Parameters<typeof ApiPromise.create>[0]>['provider']>;
 
 let dev: DevNode;
 let api: ApiPromise;
 
 before(async () => {
-  await cryptoWaitReady();
   // No miner: what is submitted waits.
   dev = await startDevNode();
-  const provider = new WsProvider(dev.ws) as unknown as Provider;
-  api = await ApiPromise.create({ provider, noInitWarn: true });
+  api = await connectJs(new WsProvider(dev.ws));
 });
 
 after(async () => {
@@ -26,18 +21,11 @@ after(async () => {
   await dev?.stop();
 });
 
-const person = (suri: string) => new Keyring({ type: 'sr25519' }).addFromUri(suri);
-
 /** A signed transfer to Bob, in hex. */
 async function transfer(suri: string, nonce: number, options: { tip?: number; value?: bigint } = {}): Promise<string> {
-  const make = api.tx.balances?.transferKeepAlive;
-  assert.ok(make);
-  const signed = await make(person('//Bob').address, options.value ?? UNIT).signAsync(person(suri), {
-    nonce,
-    tip: options.tip ?? 0,
-    // Immortal, so that no block has to be asked for.
-    era: 0,
-  });
+  const call = tx(api, 'balances', 'transferKeepAlive', person('//Bob').address, options.value ?? UNIT);
+  // Immortal, so that no block has to be asked for.
+  const signed = await call.signAsync(person(suri), { nonce, tip: options.tip ?? 0, era: 0 });
   return signed.toHex();
 }
 
