@@ -31,6 +31,10 @@ const commands = {
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
   hostile: (args) => [[node24, [...quiet, 'test/long/hostile.ts', ...args]]],
+  clients: (args) => {
+    installTools();
+    return [[node24, [...quiet, '--test', '--test-concurrency=1', ...clientTests(args)]]];
+  },
   pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],
@@ -69,11 +73,32 @@ function install() {
   writeFileSync(stamp, wanted);
 }
 
-function npm(environment) {
+/** The tools of test/clients, in a folder of their own: 300 MB that nothing else needs. */
+function installTools() {
+  const tools = join(root, 'test', 'clients', 'tools');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(tools, 'package-lock.json')))
+    .digest('hex');
+  const toolStamp = join(tools, 'node_modules', '.maitoken-installed');
+  if (existsSync(toolStamp) && readFileSync(toolStamp, 'utf8') === wanted) return;
+  console.error('installing the tools of test/clients (once) ...');
+  // None of them needs its install script.
+  npm(withNode24, tools, ['--ignore-scripts']);
+  writeFileSync(toolStamp, wanted);
+}
+
+/** Files of test/clients whose name contains one of the words; all of them without words. */
+function clientTests(words) {
+  const files = ['sidecar', 'papi', 'zombienet'].filter((name) => words.length === 0 || words.some((w) => name.includes(w)));
+  if (files.length === 0) fail('npm run test:clients [-- sidecar|papi|zombienet]');
+  return files.map((name) => `test/clients/${name}.ts`);
+}
+
+function npm(environment, folder = root, more = []) {
   // Not `npm ci`: it insists that the lockfile names the optional parts of every platform, also of those that a registry
   // does not hold. Versions come from the lockfile all the same, and --no-save leaves it as it is.
-  const done = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
+  const done = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error', ...more], {
+    cwd: folder,
     env: environment,
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: windows,
