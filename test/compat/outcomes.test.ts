@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ApiPromise, WsProvider } from '@polkadot/api';
 import { blake2AsHex } from '@polkadot/util-crypto';
 import type { PolkadotClient } from 'polkadot-api';
@@ -14,6 +15,7 @@ import {
   connectPapi,
   type Extrinsic,
   feeOf,
+  follow,
   freeOf,
   names,
   only,
@@ -38,6 +40,7 @@ before(async () => {
   miner = new DevMiner(dev.ws);
   api = await connectJs(new WsProvider(dev.ws));
   client = connectPapi(dev.ws);
+  await settled(transfer(many().address, 100n * UNIT), person('//Alice'));
 });
 
 after(async () => {
@@ -49,6 +52,8 @@ after(async () => {
 
 const transfer = (to: string, value: bigint): Extrinsic => tx(api, 'balances', 'transferKeepAlive', to, value);
 const receiver = (name: string): string => person(`//receives ${name}`).address;
+/** Who sends many transfers at once. */
+const many = () => person('//many', 'ed25519');
 /** More than anybody owns. */
 const TOO_MUCH = 10n ** 30n;
 
@@ -81,6 +86,26 @@ describe('by @polkadot/api', { concurrency: true }, () => {
       balances,
       to.map((_, i) => UNIT + BigInt(i)),
     );
+  });
+
+  test('fifty transfers of one sender, sent last one first, come into blocks in their order', PATIENCE, async () => {
+    const sender = many();
+    const signed = await Promise.all(
+      Array.from({ length: 50 }, (_, nonce) =>
+        transfer(receiver(`many/${nonce}`), UNIT).signAsync(sender, { nonce, era: 0 }),
+      ),
+    );
+    const [first, ...waiting] = signed as [Extrinsic, ...Extrinsic[]];
+    await Promise.all(waiting.reverse().map((one) => one.send()));
+    assert.equal((await accountOf(api, sender.address)).nonce.toNumber(), 0);
+    assert.equal(
+      (await api.rpc.author.pendingExtrinsics()).some((one) => one.signer.eq(sender.address)),
+      false,
+    );
+    assert.equal((await follow(first).done).error, undefined);
+    while ((await accountOf(api, sender.address)).nonce.toNumber() < 50) await sleep(100);
+    const balances = await Promise.all(signed.map((_, i) => freeOf(api, receiver(`many/${i}`))));
+    assert.ok(balances.every((balance) => balance === UNIT));
   });
 
   test('a batch stops at the call that fails; what came before it stays', PATIENCE, async () => {

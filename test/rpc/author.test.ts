@@ -23,9 +23,9 @@ after(async () => {
 
 /** A signed transfer to Bob, in hex. */
 async function transfer(suri: string, nonce: number, options: { tip?: number; value?: bigint } = {}): Promise<string> {
-  const call = tx(api, 'balances', 'transferKeepAlive', person('//Bob').address, options.value ?? UNIT);
+  const made = tx(api, 'balances', 'transferKeepAlive', person('//Bob').address, options.value ?? UNIT);
   // Immortal, so that no block has to be asked for.
-  const signed = await call.signAsync(person(suri), { nonce, tip: options.tip ?? 0, era: 0 });
+  const signed = await made.signAsync(person(suri), { nonce, tip: options.tip ?? 0, era: 0 });
   return signed.toHex();
 }
 

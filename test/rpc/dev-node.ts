@@ -5,6 +5,7 @@
  * drawn at random instead of trained, which no seal can tell.
  */
 import assert from 'node:assert/strict';
+import { randomFillSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -203,6 +204,7 @@ function smallest(job: JobJson): { node: number; shape: Shape } {
   return { node, shape: checked.shape };
 }
 
+/** Operands of 7 bits, -64 to 63. */
 function drawn(length: number): Int8Array {
-  return Int8Array.from({ length }, () => Math.floor(Math.random() * 128) - 64);
+  return randomFillSync(new Int8Array(length)).map((byte) => byte >> 1);
 }
