@@ -89,7 +89,9 @@ function installTools() {
 
 /** Files of test/clients whose name contains one of the words; all of them without words. */
 function clientTests(words) {
-  const files = ['sidecar', 'papi', 'zombienet'].filter((name) => words.length === 0 || words.some((w) => name.includes(w)));
+  const files = ['sidecar', 'papi', 'zombienet'].filter(
+    (name) => words.length === 0 || words.some((w) => name.includes(w)),
+  );
   if (files.length === 0) fail('npm run test:clients [-- sidecar|papi|zombienet]');
   return files.map((name) => `test/clients/${name}.ts`);
 }
