@@ -42,6 +42,8 @@ export interface Entry {
   /** The first block in which it is too old; Infinity where it does not age. */
   readonly validTill: number;
   readonly propagate: boolean;
+  /** A client of this node sent it, or it came back with a lost block: we see to it that others know of it. */
+  readonly ours: boolean;
   /** Order of arrival: unique, and older is less. */
   readonly seq: number;
 }

@@ -27,8 +27,14 @@ import { type Notice, type WatchEvent, Watches } from './watch.ts';
 
 /** Entries that are validated again after a new head: 128 x 0.2 ms is 1 % of a block time of 3 s. */
 const REVALIDATED_PER_HEAD = 128;
-/** Extrinsics of one gossip message. */
+/** Extrinsics of one gossip message, and their bytes unless it is a single one: half of what a message may be. */
 const GOSSIP_BATCH = 256;
+const GOSSIP_BYTES = 1_048_576;
+/**
+ * What is ours and still waits is told again at every fourth height: gossip may be lost, while a connection moves or by
+ * a quota, and nobody else would tell. One batch a time, the best first.
+ */
+const RETELL_BLOCKS = 4;
 
 export interface PoolWorld {
   /** Judges an extrinsic on the state of the best block. */
@@ -62,7 +68,7 @@ export type PoolEffect =
       readonly outcome: { readonly hash: Bytes } | { readonly error: AuthorError };
     }
   | ({ readonly type: 'notice' } & Notice)
-  /** `repeat` is 0 for news; after a reorganisation the height: what comes back was told before, perhaps to nobody. */
+  /** `repeat` is 0 for news, and the height for what was told before, perhaps to nobody. */
   | { readonly type: 'gossip'; readonly extrinsics: readonly Bytes[]; readonly repeat: number }
   | { readonly type: 'report'; readonly peer: string; readonly fault: PoolFault };
 
@@ -88,9 +94,8 @@ export class Pool {
     this.fresh = [];
     this.take(now, input);
     const repeat = input.type === 'head' && input.retracted.length > 0 ? this.world.bestNumber() : 0;
-    for (let i = 0; i < this.fresh.length; i += GOSSIP_BATCH) {
-      this.out.push({ type: 'gossip', extrinsics: this.fresh.slice(i, i + GOSSIP_BATCH), repeat });
-    }
+    for (const extrinsics of batches(this.fresh)) this.out.push({ type: 'gossip', extrinsics, repeat });
+    if (input.type === 'head') this.retell();
     return this.out;
   }
 
@@ -150,6 +155,19 @@ export class Pool {
     }
   }
 
+  private retell(): void {
+    const repeat = this.world.bestNumber();
+    if (repeat % RETELL_BLOCKS !== 0) return;
+    const told = new Set(this.fresh);
+    const waiting: Bytes[] = [];
+    for (const { ours, propagate, bytes } of this.graph.bestFirst()) {
+      if (ours && propagate && !told.has(bytes)) waiting.push(bytes);
+      if (waiting.length === GOSSIP_BATCH) break;
+    }
+    const [extrinsics] = batches(waiting);
+    if (extrinsics !== undefined) this.out.push({ type: 'gossip', extrinsics, repeat });
+  }
+
   private submit(now: Millis, input: Extract<PoolInput, { type: 'submit' }>): void {
     const { request, watch } = input;
     // The answer comes before the first notice: a client learns the name of its subscription from it.
@@ -166,7 +184,7 @@ export class Pool {
     if (watch !== undefined && this.watches.isFull) return { error: authorError('Other', 'too many watches') };
     const hash = blake2_256(extrinsic);
     const key = toHex(hash);
-    const checked = this.check(now, key, extrinsic, false);
+    const checked = this.check(now, key, extrinsic, 'client');
     if ('error' in checked) return { error: checked.error };
     if (watch !== undefined) this.watches.open(watch, key);
     const error = this.place(checked.entry);
@@ -189,7 +207,7 @@ export class Pool {
   }
 
   private hear(now: Millis, peer: string, key: string, extrinsic: Bytes): void {
-    const checked = this.check(now, key, extrinsic, false);
+    const checked = this.check(now, key, extrinsic, 'peer');
     if ('entry' in checked) {
       this.place(checked.entry);
       return;
@@ -203,10 +221,11 @@ export class Pool {
   }
 
   /** Everything that needs no place in the pool: form, bans, and what the runtime says. */
-  private check(now: Millis, key: string, bytes: Bytes, returning: boolean): { readonly entry: Entry } | Refusal {
+  private check(now: Millis, key: string, bytes: Bytes, from: Source): { readonly entry: Entry } | Refusal {
     const refuse = (error: AuthorError): Refusal => ({ error, never: false, early: false });
     if (this.graph.get(key) !== undefined) return refuse(authorError('AlreadyImported', key));
-    if (!returning && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
+    const isNew = from === 'client' || from === 'peer';
+    if (isNew && this.bans.isBanned(now, key)) return refuse(authorError('TemporarilyBanned'));
     const valid = this.world.validate(bytes);
     if (!valid.ok) {
       if (valid.malformed) return refuse(authorError('BadFormat'));
@@ -225,6 +244,7 @@ export class Pool {
         provides: valid.provides.map((tag) => toHex(tag)),
         validTill: this.world.bestNumber() + Number(valid.longevity),
         propagate: valid.propagate,
+        ours: from === 'client' || from === 'block',
         seq: this.seq++,
       },
     };
@@ -294,7 +314,7 @@ export class Pool {
   private comeBack(now: Millis, extrinsic: Bytes, included: ReadonlySet<string>): void {
     const key = toHex(blake2_256(extrinsic));
     if (included.has(key) || this.graph.get(key) !== undefined) return;
-    const checked = this.check(now, key, extrinsic, true);
+    const checked = this.check(now, key, extrinsic, 'block');
     if ('error' in checked && checked.early) {
       this.parked.add(key, extrinsic, this.world.bestNumber());
       return;
@@ -307,7 +327,7 @@ export class Pool {
   /** Tries again what was too early, oldest first: one may have waited for another. */
   private unpark(now: Millis): void {
     for (const { key, bytes } of this.parked.due(this.world.bestNumber())) {
-      const checked = this.check(now, key, bytes, true);
+      const checked = this.check(now, key, bytes, 'parked');
       if ('error' in checked && checked.early) continue;
       this.parked.remove(key);
       if ('entry' in checked) this.place(checked.entry);
@@ -389,12 +409,32 @@ export class Pool {
   }
 }
 
+/** Who brings an extrinsic: a client, a peer, a block that left the chain, or the parked ones. */
+type Source = 'client' | 'peer' | 'block' | 'parked';
+
 interface Refusal {
   readonly error: AuthorError;
   /** It can never be valid. */
   readonly never: boolean;
   /** It may be valid some blocks later. */
   readonly early: boolean;
+}
+
+/** As many extrinsics as one message holds, in order. */
+function batches(extrinsics: readonly Bytes[]): Bytes[][] {
+  const out: Bytes[][] = [];
+  let room = 0;
+  for (const extrinsic of extrinsics) {
+    const last = out.at(-1);
+    room -= extrinsic.length;
+    if (last !== undefined && last.length < GOSSIP_BATCH && room >= 0) {
+      last.push(extrinsic);
+      continue;
+    }
+    out.push([extrinsic]);
+    room = GOSSIP_BYTES - extrinsic.length;
+  }
+  return out;
 }
 
 /** Whether this is a bare extrinsic that only comes too soon; a signed one says by its nonce what it waits for. */
