@@ -7,7 +7,8 @@ import { join, relative } from 'node:path';
 const root = join(import.meta.dirname, '..');
 const filters = process.argv.slice(2);
 const all = readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+  // The peers of the bench bring packages, and those may bring tests.
+  .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts') && !entry.parentPath.includes('node_modules'))
   .map((entry) => relative(root, join(entry.parentPath, entry.name)))
   .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
   .sort();
