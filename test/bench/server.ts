@@ -32,6 +32,14 @@ export interface Program {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** A signal ends this process without `exit` unless somebody listens to it. */
+function endTogether(child: ChildProcess): void {
+  process.once('exit', () => child.kill('SIGKILL'));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(1));
+  }
+}
+
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,7 +52,7 @@ export async function freePort(): Promise<number> {
 export async function startServer({ file, args, port, method, env }: Program): Promise<Server> {
   const started = performance.now();
   const child = spawn(file, args, { cwd: ROOT, stdio: ['pipe', 'ignore', 'pipe'], env: { ...process.env, ...env } });
-  process.once('exit', () => child.kill('SIGKILL'));
+  endTogether(child);
   let [said, isGone] = ['', false];
   child.stderr?.on('data', (data) => {
     said = (said + data).slice(-2_000);

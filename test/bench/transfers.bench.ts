@@ -36,7 +36,7 @@ const RIVALS: readonly Rival[] = [
     must: 0.4,
     start: anvil,
     senders: SENDERS,
-    sizes: (quick) => ({ rounds: quick ? 3 : 7, each: quick ? 5 : 20 }),
+    sizes: (quick) => ({ rounds: quick ? 3 : 5, each: quick ? 5 : 10 }),
   },
   {
     id: 'G5',
@@ -76,7 +76,7 @@ async function started(rival: Rival): Promise<Contestant | string> {
 export async function transferRow(id: 'G3' | 'G5', { quick }: BenchOptions): Promise<Row[]> {
   const rival = RIVALS.find((one) => one.id === id) as Rival;
   if (process.platform !== 'linux') return [];
-  const [mine, its] = [{ rounds: 0, each: quick ? 5 : 20 }, rival.sizes(quick)];
+  const [mine, its] = [{ rounds: 0, each: quick ? 5 : 10 }, rival.sizes(quick)];
   const { rounds } = its;
   const node = await ours(SENDERS);
   node.mine();
