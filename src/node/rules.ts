@@ -10,6 +10,7 @@ import type { ChainStore } from '../state/store.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
 import { genesisBlock } from './genesis.ts';
 import { refereeWith } from './referee.ts';
+import { remembering } from './signatures.ts';
 import { ticketEvaluator } from './ticket-evaluator.ts';
 
 export interface ChainRules {
@@ -21,7 +22,7 @@ export interface ChainRules {
 /** The rules of a chain; `warn` hears when a slower reference has to judge tickets. */
 export function chainRules(spec: ChainSpec, warn: (text: string) => void): ChainRules {
   const evaluate = ticketEvaluator(warn);
-  const host = { ...SIGNATURES, referee: refereeWith(evaluate) };
+  const host = { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: refereeWith(evaluate) };
   const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
   const consensus: ConsensusRules = {
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },

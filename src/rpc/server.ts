@@ -216,7 +216,7 @@ export class RpcServer {
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const client = new Client(webSocket, this.#context, this.#limits);
+      const client = new Client(webSocket, socket, this.#context, this.#limits);
       this.#clients.add(client);
       this.#options.meter?.rpcSession(true);
       webSocket.on('close', () => {

@@ -12,16 +12,20 @@ import { importRows } from './import.bench.ts';
 import { type BenchOptions, isMet, type Row } from './measure.ts';
 import { nodeRows } from './node.bench.ts';
 import { productRows, verifyRows } from './pouw.bench.ts';
+import { readRows } from './reads.bench.ts';
 import { portRows } from './rpc.bench.ts';
 import { rootRows, storeRows } from './state.bench.ts';
-import { checkingRows, stepRows } from './step.bench.ts';
+import { transferRow } from './transfers.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */
 const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOptions): Promise<Row[]> }[] = [
   { ids: ['G1'], run: importRows },
+  { ids: ['G3'], run: (options) => transferRow('G3', options) },
+  { ids: ['G5'], run: (options) => transferRow('G5', options) },
   { ids: ['G10'], run: rootRows },
   { ids: ['G13'], run: storeRows },
   { ids: ['G14'], run: portRows },
+  { ids: ['G16'], run: readRows },
   { ids: ['G17', 'G18'], run: nodeRows },
   { ids: ['C3'], run: verifyRows },
   // From here on WASM is compiled as in a miner's process: every topic above is measured without.
@@ -62,9 +66,10 @@ process.exit(0);
 
 function line(row: Row): string {
   const { id, name, value, unit, must, better } = row;
-  const bound = `${better === 'more' ? 'at least' : 'at most'} ${must}`;
+  const bound = must === undefined ? '' : `${better === 'more' ? 'at least' : 'at most'} ${must}`;
   const measured = `${value} ${unit}`;
-  return `${id.padEnd(4)} ${name.padEnd(62)} ${measured.padStart(11)}   ${bound.padEnd(14)} ${isMet(row) ? 'met' : 'MISSED'}`;
+  const met = { true: 'met', false: 'MISSED', undefined: 'NO PEER' }[`${isMet(row)}`];
+  return `${id.padEnd(4)} ${name.padEnd(62)} ${measured.padStart(11)}   ${bound.padEnd(14)} ${met}`;
 }
 
 async function minerFlags(): Promise<Row[]> {

@@ -6,8 +6,9 @@ export interface Row {
   readonly id: string;
   readonly name: string;
   readonly value: number;
-  readonly unit: 'x' | 's' | 'ms' | 'MB';
-  readonly must: number;
+  readonly unit: 'x' | 's' | 'ms' | 'MB' | '/s';
+  /** Undefined where the peer is missing that the row compares with. */
+  readonly must: number | undefined;
   /** Whether the value has to reach `must` or to stay below it. */
   readonly better: 'more' | 'less';
   /** What the value was made of. */
@@ -19,7 +20,8 @@ export interface BenchOptions {
   readonly quick: boolean;
 }
 
-export function isMet({ value, must, better }: Row): boolean {
+export function isMet({ value, must, better }: Row): boolean | undefined {
+  if (must === undefined) return undefined;
   return better === 'more' ? value >= must : value <= must;
 }
 

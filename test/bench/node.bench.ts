@@ -5,17 +5,13 @@
  * accounts and quick blocks, mines for it from here, has 100,000 transfers included through its port, and reads its
  * resident memory from the kernel, so only on Linux.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { must } from '../../src/base/assert.ts';
 import { fromHex, littleEndian, toHex } from '../../src/base/bytes.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { type Keypair, keypairFromSeed } from '../../src/crypto/keypair.ts';
-import { ss58Encode } from '../../src/crypto/ss58.ts';
-import { RpcClient } from '../../src/miner/rpc-client.ts';
 import { parseChainSpec, runtimeSpec } from '../../src/node/chain-spec.ts';
 import { signExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { PALLETS } from '../../src/runtime/pallets/index.ts';
@@ -25,9 +21,10 @@ import { storageKey } from '../../src/runtime/storage.ts';
 import { AccountInfo } from '../../src/runtime/types.ts';
 import { DevMiner } from '../rpc/dev-node.ts';
 import { bob, HOST, transferCall, UNIT } from '../runtime/test-chain.ts';
+import { connected } from './contestants.ts';
 import { type BenchOptions, median, type Row, rounded } from './measure.ts';
+import { residentMb, specWith, startNode, stopServer } from './server.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const SENDERS = 500;
 const TRANSFERS = 100_000;
 const QUICK_TRANSFERS = 5_000;
@@ -38,58 +35,6 @@ const PIPELINED = 20;
 const IDLE_MS = 5_000;
 const LIMIT_MS = 480_000;
 const BLOCK_MS = 1_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-interface Started {
-  readonly process: ChildProcess;
-  readonly port: number;
-  /** From the start of the process to the first answer. */
-  readonly seconds: number;
-}
-
-async function start(args: readonly string[]): Promise<Started> {
-  const port = await freePort();
-  const p2p = ['--listen-addr', '/ip4/127.0.0.1/tcp/0', '--no-mdns'];
-  const argv = ['--no-warnings', 'src/cli/main.ts', ...args, '--rpc-port', String(port), ...p2p, '--end-with-parent'];
-  const started = performance.now();
-  const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ['pipe', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr?.on('data', (data) => {
-    said = (said + data).slice(-2_000);
-  });
-  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'system_chain', params: [] });
-  const headers = { 'content-type': 'application/json' };
-  while (performance.now() - started < 60_000) {
-    if (child.exitCode !== null) throw new Error(`the node ended: ${said}`);
-    const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers, body }).catch(() => undefined);
-    if (answer?.ok) {
-      await answer.text();
-      return { process: child, port, seconds: (performance.now() - started) / 1_000 };
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  child.kill('SIGKILL');
-  throw new Error(`the node does not answer: ${said}`);
-}
-
-async function stop({ process: child }: Started): Promise<void> {
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  await ended;
-}
-
-/** Resident memory of the process, in MB of 10^6 bytes. */
-function residentMb({ process: child }: Started): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  return Math.round((Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1_024) / 1e6);
-}
 
 /** Rows G17 and G18. */
 export async function nodeRows({ quick }: BenchOptions): Promise<Row[]> {
@@ -102,9 +47,9 @@ async function coldStart(rounds: number): Promise<Row> {
   const seconds: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const basePath = mkdtempSync(join(tmpdir(), 'maitoken-bench-'));
-    const node = await start(['--dev', '--no-miner', '--no-checker', '--base-path', basePath]);
+    const node = await startNode(['--dev', '--no-miner', '--no-checker', '--base-path', basePath]);
     seconds.push(node.seconds);
-    await stop(node);
+    await stopServer(node);
     rmSync(basePath, { recursive: true, force: true });
   }
   const name = 'cold start to the first RPC answer, devnet genesis';
@@ -118,8 +63,14 @@ async function memory(transfers: number): Promise<Row[]> {
     keypairFromSeed('ed25519', blake2_256(littleEndian(BigInt(i), 4))),
   );
   const specFile = join(folder, 'spec.json');
-  writeFileSync(specFile, specWith(senders));
-  const node = await start(['--chain', specFile, '--alice', '--no-miner', '--no-checker', '--base-path', folder]);
+  writeFileSync(
+    specFile,
+    specWith(
+      senders.map(({ accountId }) => accountId),
+      BLOCK_MS,
+    ),
+  );
+  const node = await startNode(['--chain', specFile, '--alice', '--no-miner', '--no-checker', '--base-path', folder]);
   const miner = new DevMiner(`ws://127.0.0.1:${node.port}`);
   try {
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
@@ -135,22 +86,9 @@ async function memory(transfers: number): Promise<Row[]> {
     ];
   } finally {
     miner.stop();
-    await stop(node);
+    await stopServer(node);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The dev spec with these accounts, and work so easy that blocks come when they are due. */
-function specWith(senders: readonly Keypair[]): string {
-  const spec = JSON.parse(readFileSync(join(ROOT, 'genesis/dev.json'), 'utf8')) as {
-    consensus: Record<string, unknown>;
-    genesis: { runtimeGenesis: { patch: { balances: { balances: [string, string][] } } } };
-  };
-  spec.consensus.initialDifficulty = String(2 ** 20);
-  spec.consensus.blockTimeMs = BLOCK_MS;
-  const { balances } = spec.genesis.runtimeGenesis.patch.balances;
-  for (const { accountId } of senders) balances.push([ss58Encode(accountId, 42), (10n * UNIT).toString()]);
-  return JSON.stringify(spec);
 }
 
 /** Has `each` transfers of every sender included; the number of blocks that it took. */
@@ -184,12 +122,4 @@ async function include(port: number, specText: string, senders: readonly Keypair
   const { number } = await rpc.call<{ number: string }>('chain_getHeader', []);
   rpc.close();
   return Number(number);
-}
-
-function connected(port: number): Promise<RpcClient> {
-  return new Promise((resolve) => {
-    const rpc = new RpcClient(`ws://127.0.0.1:${port}`, (isConnected) => {
-      if (isConnected) resolve(rpc);
-    });
-  });
 }

@@ -1,0 +1,56 @@
+/** # Drive: the loop gives everybody a turn. Machines and adapters are stand-ins that say what the loop asks of them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ChainInput } from '../../src/consensus/chain.ts';
+import { Drive, type DriveParts } from '../../src/node/drive.ts';
+
+/** A drive whose sync hands over `count` blocks at its first step, and what happens in which order. */
+function driveOf(count: number) {
+  const happened: string[] = [];
+  const bytes = new Uint8Array();
+  const block = { header: bytes, opening: bytes, extrinsics: [], from: 'peer' };
+  const imports = Array.from({ length: count }, () => ({ type: 'import', block }));
+  const parts = {
+    chain: {
+      step(_now: number, input: ChainInput) {
+        if (input.type === 'block') happened.push('block');
+        return [];
+      },
+      wakeAt: () => undefined,
+    },
+    sync: { step: () => imports.splice(0), wakeAt: () => undefined },
+    network: { onGossip() {}, onPeer() {} },
+    onFatal(error: unknown) {
+      throw error;
+    },
+  };
+  return { drive: new Drive(parts as unknown as DriveParts), happened };
+}
+
+/** Lets the event loop go round, and notes each time that it did. */
+async function rounds(happened: string[], count: number): Promise<void> {
+  for (let round = 0; round < count; round++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    happened.push('others');
+  }
+}
+
+test('of blocks that come at once each is imported in its own turn, so that others are served in between', async () => {
+  const { drive, happened } = driveOf(3);
+  drive.start();
+  await rounds(happened, 4);
+  drive.stop();
+  assert.deepEqual(happened, ['block', 'others', 'block', 'others', 'block', 'others', 'others']);
+});
+
+test('a drive that was stopped imports nothing more', async () => {
+  const { drive, happened } = driveOf(3);
+  drive.start();
+  await rounds(happened, 1);
+  drive.stop();
+  await rounds(happened, 3);
+  assert.deepEqual(
+    happened.filter((one) => one === 'block'),
+    ['block'],
+  );
+});
