@@ -15,6 +15,7 @@ import { productRows, verifyRows } from './pouw.bench.ts';
 import { readRows } from './reads.bench.ts';
 import { portRows } from './rpc.bench.ts';
 import { rootRows, storeRows } from './state.bench.ts';
+import { checkingRows, stepRows } from './step.bench.ts';
 import { transferRow } from './transfers.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */

@@ -19,7 +19,7 @@ function driveOf(count: number) {
       wakeAt: () => undefined,
     },
     sync: { step: () => imports.splice(0), wakeAt: () => undefined },
-    network: { onGossip() {}, onPeer() {} },
+    network: { onGossip() {}, onPeer() {}, handle() {} },
     onFatal(error: unknown) {
       throw error;
     },
