@@ -41,6 +41,14 @@ interface HeaderJson {
   readonly parentHash: string;
 }
 
+/** A status of a transfer, and the block that it names. */
+interface Told {
+  readonly type: string;
+  readonly block: string | undefined;
+}
+
+const typesOf = (told: readonly Told[]): string[] => told.map(({ type }) => type);
+
 /** Alice's side loses, Bob's side wins. */
 let alice: Side;
 let bob: Side;
@@ -48,9 +56,9 @@ let papi: PolkadotClient;
 const miners: DevMiner[] = [];
 
 /** What polkadot.js, PAPI and a wallet that signed on the lost branch heard of their transfers. */
-const told: { readonly type: string; readonly block: string | undefined }[] = [];
+const told: Told[] = [];
 const toldPapi: TxEvent[] = [];
-const toldDoomed: string[] = [];
+const toldDoomed: Told[] = [];
 /** What Dave was told to hold, by a storage subscription on the side that loses. */
 const balances: bigint[] = [];
 /** What Alice's node told of its chain. */
@@ -101,8 +109,8 @@ const hashAt = ({ rpc }: Side, height: number): Promise<string | null> => rpc.ca
 const peersOf = async ({ rpc }: Side): Promise<number> => (await rpc.call<unknown[]>('system_peers')).length;
 
 async function join(): Promise<void> {
+  await bob.rpc.call('system_addReservedPeer', [alice.peerId]);
   await alice.rpc.call('system_addReservedPeer', [bob.address]);
-  await bob.rpc.call('system_addReservedPeer', [alice.address]);
   await until('they are joined', async () => (await peersOf(alice)) === 1 && (await peersOf(bob)) === 1);
 }
 
@@ -159,17 +167,26 @@ function transfer(to: string, units: bigint) {
   return make(person(to).address, units * UNIT);
 }
 
-test('what waited on a lonely node is in a block once it has a peer that mines', PATIENCE, async () => {
-  const seen: string[] = [];
-  await transfer('Ferdie', 1n).signAndSend(person('Alice'), ({ status }) => {
-    seen.push(status.type);
+/**
+ * Signs a transfer and submits it on the side that loses; `told` grows. Not by `signAndSend`: where two statuses come at
+ * once, that leaves out the one for which it still reads a block.
+ */
+async function send(call: ReturnType<typeof transfer>, from: string, told: Told[], options = {}): Promise<void> {
+  const signed = await call.signAsync(person(from), options);
+  await alice.api.rpc.author.submitAndWatchExtrinsic(signed, (status) => {
+    if (status.isBroadcast) return;
+    const block = status.isInBlock ? status.asInBlock : status.isRetracted ? status.asRetracted : undefined;
+    told.push({ type: status.type, block: (status.isFinalized ? status.asFinalized : block)?.toHex() });
   });
+}
+
+test('what waited on a lonely node is in a block once it has a peer that mines', PATIENCE, async () => {
+  const seen: Told[] = [];
+  await send(transfer('Ferdie', 1n), 'Alice', seen);
   await join();
   miners.push(new DevMiner(bob.dev.ws, 'Bob', BLOCK_MS));
-  await until('it is final', () => seen.includes('Finalized'));
-  // Broadcast may be told again, or late.
-  const types = seen.filter((type) => type !== 'Broadcast');
-  assert.deepEqual(types, ['Ready', 'InBlock', 'Finalized']);
+  await until('it is final', () => seen.at(-1)?.type === 'Finalized');
+  assert.deepEqual(typesOf(seen), ['Ready', 'InBlock', 'Finalized']);
 });
 
 test('joined, the block of either is the block of both', PATIENCE, async () => {
@@ -188,10 +205,7 @@ test('apart, a transfer is in a block of its side, and unknown to the other', PA
   await cut();
   const parted = performance.now();
   forkNumber = await heightOf(alice);
-  await transfer('Dave', 3n).signAndSend(person('Alice'), ({ status }) => {
-    const block = status.isInBlock ? status.asInBlock : status.isRetracted ? status.asRetracted : undefined;
-    told.push({ type: status.type, block: (status.isFinalized ? status.asFinalized : block)?.toHex() });
-  });
+  await send(transfer('Dave', 3n), 'Alice', told);
   const charlie = keypairFromSuri('//Charlie', 'sr25519');
   const call = papi.getUnsafeApi().tx.Balances?.transfer_keep_alive;
   assert.ok(call);
@@ -207,7 +221,9 @@ test('apart, a transfer is in a block of its side, and unknown to the other', PA
   await until('she has enough', async () => (await heightOf(alice)) >= forkNumber + LOST_BLOCKS);
   miner.stop();
   await until('clients see their transfers in a block', () => {
-    return told.some(({ type }) => type === 'InBlock') && toldPapi.some(isFound) && toldDoomed.includes('InBlock');
+    return (
+      told.some(({ type }) => type === 'InBlock') && toldPapi.some(isFound) && typesOf(toldDoomed).includes('InBlock')
+    );
   });
   const height = await heightOf(alice);
   assert.ok(height < forkNumber + FINALITY_DEPTH, 'nothing of her branch is final');
@@ -227,9 +243,7 @@ async function sendDoomed(): Promise<void> {
   const head = await alice.api.rpc.chain.getHeader();
   const era = alice.api.createType('ExtrinsicEra', { current: head.number.toNumber(), period: 64 });
   const options = { era, blockHash: head.hash };
-  await transfer('Ferdie', 1n).signAndSend(person('Bob'), options, ({ status }) => {
-    toldDoomed.push(status.type);
-  });
+  await send(transfer('Ferdie', 1n), 'Bob', toldDoomed, options);
 }
 
 const isFound = (event: TxEvent): boolean => event.type === 'txBestBlocksState' && event.found;
@@ -240,8 +254,7 @@ test(
   async () => {
     await join();
     await until('it is final', () => told.some(({ type }) => type === 'Finalized'));
-    const types = told.map(({ type }) => type).filter((type) => type !== 'Broadcast');
-    assert.deepEqual(types, ['Ready', 'InBlock', 'Retracted', 'Ready', 'InBlock', 'Finalized']);
+    assert.deepEqual(typesOf(told), ['Ready', 'InBlock', 'Retracted', 'Ready', 'InBlock', 'Finalized']);
     const blocks = told.flatMap(({ block }) => block ?? []);
     const [first, retracted, again, final] = blocks;
     assert.equal(retracted, first);
@@ -253,11 +266,12 @@ test(
 test('PAPI sees it found, lost while it stays valid, found again and final', PATIENCE, async () => {
   await until('it is final', () => toldPapi.some(({ type }) => type === 'finalized'));
   const states = toldPapi.flatMap((event) => (event.type === 'txBestBlocksState' ? [event] : []));
-  const blocks = states.flatMap((event) => (event.found ? [event.block.hash] : []));
-  assert.ok(lost.includes(blocks[0] as string) && !lost.includes(blocks.at(-1) as string));
-  assert.ok(states.every((event) => event.found || event.isValid));
+  const [first, ...later] = states.slice(states.findIndex(isFound));
+  assert.ok(first?.found && lost.includes(first.block.hash));
+  assert.ok(later.some((event) => !event.found));
+  assert.ok(later.every((event) => (event.found ? !lost.includes(event.block.hash) : event.isValid)));
   const last = toldPapi.at(-1);
-  assert.ok(last?.type === 'finalized' && last.ok && last.block.hash === blocks.at(-1));
+  assert.ok(last?.type === 'finalized' && last.ok && !lost.includes(last.block.hash));
 });
 
 test('a storage subscription tells of the balance that came, went and came again', () => {
@@ -267,8 +281,7 @@ test('a storage subscription tells of the balance that came, went and came again
 });
 
 test('a transfer whose era began on the lost branch is retracted and told invalid, once and for all', () => {
-  const types = toldDoomed.filter((type) => type !== 'Broadcast');
-  assert.deepEqual(types, ['Ready', 'InBlock', 'Retracted', 'Invalid']);
+  assert.deepEqual(typesOf(toldDoomed), ['Ready', 'InBlock', 'Retracted', 'Invalid']);
 });
 
 test('both nodes have one head, one history, and every transfer once', PATIENCE, async () => {
