@@ -86,7 +86,7 @@ interface Kept {
 const NOTHING: RoundState = { ghost: undefined, estimate: undefined, finalized: undefined, completable: false };
 
 /** Checks of a vote against round and set that cost nothing; undefined when it passes. */
-function misplaced(vote: SignedVote, at: Pick<RoundSetup, 'round' | 'setId' | 'voters'>): VoteFault | undefined {
+export function misplaced(vote: SignedVote, at: Pick<RoundSetup, 'round' | 'setId' | 'voters'>): VoteFault | undefined {
   if (vote.setId !== at.setId) return 'OtherSet';
   if (vote.round !== at.round) return 'OtherRound';
   const voter = at.voters.get(vote.id);
@@ -96,7 +96,7 @@ function misplaced(vote: SignedVote, at: Pick<RoundSetup, 'round' | 'setId' | 'v
 }
 
 /** Whether the signature of a vote holds. */
-function signedBy(vote: SignedVote, verify: Verify): boolean {
+export function signedBy(vote: SignedVote, verify: Verify): boolean {
   return verify(vote.signature, voteMessage(vote.stage, vote.target, vote.round, vote.setId), vote.id);
 }
 

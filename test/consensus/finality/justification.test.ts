@@ -3,57 +3,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { must } from '../../../src/base/assert.ts';
-import { type Bytes, equal, fromHex, toHex } from '../../../src/base/bytes.ts';
+import { type Bytes, fromHex, toHex } from '../../../src/base/bytes.ts';
 import { justify, verifyJustification } from '../../../src/consensus/finality/justification.ts';
 import { Round, type Verify } from '../../../src/consensus/finality/round.ts';
-import type { Ancestry } from '../../../src/consensus/finality/vote-graph.ts';
 import { VoterSet } from '../../../src/consensus/finality/voter-set.ts';
 import { type Keypair, keypairFromSeed } from '../../../src/crypto/keypair.ts';
 import { verifySignature } from '../../../src/crypto/verify.ts';
-import { type Header, headerHash } from '../../../src/primitives/header.ts';
 import { GrandpaJustification, voteMessage } from '../../../src/primitives/justification.ts';
 import type { BlockRef } from '../../../src/state/store.ts';
 import { testWithVectors } from '../../vectors/substrate.ts';
+import { Headers } from './headers.ts';
 
 const verify: Verify = (signature, message, id) => verifySignature('ed25519', signature, message, id);
-
-/** Blocks with real headers. */
-class Headers implements Ancestry {
-  readonly byName = new Map<string, { readonly hash: Bytes; readonly header: Header }>();
-
-  constructor() {
-    this.put('0', new Uint8Array(32), 10);
-  }
-
-  grow(on: string, ...names: string[]): this {
-    let parent = must(this.byName.get(on), on);
-    for (const name of names) parent = this.put(name, parent.hash, parent.header.number + 1);
-    return this;
-  }
-
-  ref(name: string): BlockRef {
-    const { hash, header } = must(this.byName.get(name), name);
-    return { hash, number: header.number };
-  }
-
-  header = (hash: Bytes): Header | undefined =>
-    [...this.byName.values()].find((block) => equal(block.hash, hash))?.header;
-
-  ancestor(of: Bytes, number: number): BlockRef | undefined {
-    let [hash, header] = [of, this.header(of)];
-    while (header !== undefined && header.number > number)
-      [hash, header] = [header.parentHash, this.header(header.parentHash)];
-    return header?.number === number ? { hash, number } : undefined;
-  }
-
-  private put(name: string, parentHash: Bytes, number: number) {
-    const root = new Uint8Array(32).fill(name.charCodeAt(0));
-    const header: Header = { parentHash, number, stateRoot: root, extrinsicsRoot: root, digest: [] };
-    const block = { hash: headerHash(header), header };
-    this.byName.set(name, block);
-    return block;
-  }
-}
 
 const PAIRS = Array.from({ length: 4 }, (_, i) => keypairFromSeed('ed25519', new Uint8Array(32).fill(i + 1)));
 const [a, b, c, d] = PAIRS as [Keypair, Keypair, Keypair, Keypair];
