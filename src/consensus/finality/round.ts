@@ -1,0 +1,253 @@
+/**
+ * # Round: what one round of votes says: its GHOST, its estimate, what it finalized, and whether it can be left.
+ *
+ * Always true: at most two votes a stage are kept of a voter, who counts for every block from his second one on, and
+ * whose others are ignored; so a round holds at most four votes a voter and one proposal, whatever is sent. While no
+ * more than the tolerated weight votes twice: the estimate is the GHOST or stands under it, everything that the round
+ * ever finalizes is the estimate or stands under it, and a round that was completable stays so, its estimate only
+ * moving down (GRANDPA, Stewart and Kokoris-Kogia, 2020, sections 2.3 and 4.1).
+ */
+import { type Bytes, equal } from '../../base/bytes.ts';
+import { type GrandpaStage, type SignedPrecommit, type Target, voteMessage } from '../../primitives/justification.ts';
+import type { BlockRef } from '../../state/store.ts';
+import { type Ancestry, standsOn, VoteGraph, type VoteStage } from './vote-graph.ts';
+import type { Voter, VoterSet } from './voter-set.ts';
+
+/** A vote as it was signed: see voteMessage for the bytes. */
+export interface SignedVote {
+  readonly stage: GrandpaStage;
+  readonly target: Target;
+  readonly round: bigint;
+  readonly setId: bigint;
+  readonly signature: Bytes;
+  /** The voter's ed25519 key. */
+  readonly id: Bytes;
+}
+
+/** Two votes of one voter, stage, round and set, for different blocks: what slashes him. */
+export interface Equivocation {
+  readonly stage: VoteStage;
+  readonly round: bigint;
+  readonly setId: bigint;
+  readonly id: Bytes;
+  readonly first: SignedVote;
+  readonly second: SignedVote;
+}
+
+/** Why a vote is not taken: code -> sentence. */
+export const VOTE_FAULTS = {
+  OtherSet: 'the vote is of another authority set',
+  OtherRound: 'the vote is of another round',
+  UnknownVoter: 'the key is not in the authority set',
+  NotPrimary: 'only the primary of a round proposes',
+  BadSignature: 'the signature is not that of the voter over this vote',
+  UnknownBlock: 'the block is not known here, has another number, or leaves the base of the round',
+} as const;
+export type VoteFault = keyof typeof VOTE_FAULTS;
+
+export type VoteResult =
+  | { readonly type: 'counted' }
+  /** The same vote again, or one more of an equivocator: it changes nothing. */
+  | { readonly type: 'ignored' }
+  | { readonly type: 'equivocation'; readonly proof: Equivocation }
+  /** UnknownBlock may pass when the block comes; the others never will. */
+  | { readonly type: 'refused'; readonly fault: VoteFault };
+
+export interface RoundState {
+  /** The highest block with a supermajority of prevotes. */
+  readonly ghost: BlockRef | undefined;
+  /** The highest block that this round may have finalized, as far as its votes tell. */
+  readonly estimate: BlockRef | undefined;
+  /** The highest block with a supermajority of precommits, equivocators counting for all. */
+  readonly finalized: BlockRef | undefined;
+  /** Whether the estimate is all that the round can still finalize: the next one may begin. */
+  readonly completable: boolean;
+}
+
+/** Whether `id` signed `message`. */
+export type Verify = (signature: Bytes, message: Bytes, id: Bytes) => boolean;
+
+export interface RoundSetup {
+  readonly round: bigint;
+  readonly setId: bigint;
+  readonly voters: VoterSet;
+  /** A finalized block: the round votes on it and what stands on it. */
+  readonly base: BlockRef;
+  readonly tree: Ancestry;
+  readonly verify: Verify;
+}
+
+interface Kept {
+  readonly votes: [SignedVote] | [SignedVote, SignedVote];
+  /** Whether the first one stands in the graph. */
+  readonly placed: boolean;
+}
+
+const NOTHING: RoundState = { ghost: undefined, estimate: undefined, finalized: undefined, completable: false };
+
+/** Checks of a vote against round and set that cost nothing; undefined when it passes. */
+export function misplaced(vote: SignedVote, at: Pick<RoundSetup, 'round' | 'setId' | 'voters'>): VoteFault | undefined {
+  if (vote.setId !== at.setId) return 'OtherSet';
+  if (vote.round !== at.round) return 'OtherRound';
+  const voter = at.voters.get(vote.id);
+  if (voter === undefined) return 'UnknownVoter';
+  if (vote.stage === 'primaryPropose' && at.voters.primary(at.round) !== voter) return 'NotPrimary';
+  return undefined;
+}
+
+/** Whether the signature of a vote holds. */
+export function signedBy(vote: SignedVote, verify: Verify): boolean {
+  return verify(vote.signature, voteMessage(vote.stage, vote.target, vote.round, vote.setId), vote.id);
+}
+
+export class Round {
+  readonly setup: RoundSetup;
+  private readonly graph: VoteGraph;
+  private readonly kept: Record<VoteStage, Map<number, Kept>> = { prevote: new Map(), precommit: new Map() };
+  /** Weight of those who voted in a stage, each once. */
+  private readonly voted: Record<VoteStage, bigint> = { prevote: 0n, precommit: 0n };
+  private proposed: SignedVote | undefined;
+  private now: RoundState = NOTHING;
+
+  constructor(setup: RoundSetup) {
+    this.setup = setup;
+    this.graph = new VoteGraph(setup.base, setup.tree);
+  }
+
+  get state(): RoundState {
+    return this.now;
+  }
+
+  get number(): bigint {
+    return this.setup.round;
+  }
+
+  /** What the primary proposes. */
+  get proposal(): Target | undefined {
+    return this.proposed?.target;
+  }
+
+  /** Weight of those who voted in a stage. */
+  weight(stage: VoteStage): bigint {
+    return this.voted[stage];
+  }
+
+  /** Takes a vote; the cheap checks stand before that of the signature. */
+  import(vote: SignedVote): VoteResult {
+    const fault = misplaced(vote, this.setup);
+    if (fault !== undefined) return { type: 'refused', fault };
+    const voter = this.setup.voters.get(vote.id) as Voter;
+    if (vote.stage === 'primaryPropose') return this.importProposal(vote);
+    const kept = this.kept[vote.stage].get(voter.index);
+    if (kept === undefined) return this.importFirst(vote.stage, vote, voter);
+    const [first] = kept.votes;
+    if (kept.votes.length === 2 || sameTarget(first.target, vote.target)) return { type: 'ignored' };
+    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    return this.importSecond(vote.stage, vote, voter, kept);
+  }
+
+  /** All votes of a stage that are kept, in the order of the set: at most two of a voter. */
+  votes(stage: VoteStage): SignedVote[] {
+    return this.setup.voters.voters.flatMap(({ index }) => this.kept[stage].get(index)?.votes ?? []);
+  }
+
+  /** Everything kept, the proposal first. */
+  allVotes(): SignedVote[] {
+    const proposal = this.proposed === undefined ? [] : [this.proposed];
+    return [...proposal, ...this.votes('prevote'), ...this.votes('precommit')];
+  }
+
+  /**
+   * The highest block that precommits of this round prove final, with those precommits: one of each voter, all of them
+   * for the block or above it. Verifiers count no vote for a block that it is not for, so an equivocator counts here
+   * only where one of his votes fits; what he alone seems to finalize waits for the next round.
+   */
+  proven(): { readonly target: BlockRef; readonly precommits: readonly SignedPrecommit[] } | undefined {
+    const { finalized } = this.now;
+    if (finalized === undefined) return undefined;
+    for (let number = finalized.number; number >= this.setup.base.number; number--) {
+      const block = number === finalized.number ? finalized : this.setup.tree.ancestor(finalized.hash, number);
+      if (block === undefined) return undefined;
+      const precommits = this.precommitsFor(block);
+      const weight = precommits.reduce((sum, { id }) => sum + (this.setup.voters.get(id)?.weight ?? 0n), 0n);
+      if (weight >= this.setup.voters.threshold) return { target: block, precommits };
+    }
+    return undefined;
+  }
+
+  private precommitsFor(block: BlockRef): SignedPrecommit[] {
+    const out: SignedPrecommit[] = [];
+    for (const { index } of this.setup.voters.voters) {
+      const votes: readonly SignedVote[] = this.kept.precommit.get(index)?.votes ?? [];
+      const vote = votes.find(
+        ({ target }) => isBlock(this.setup.tree, target) && standsOn(this.setup.tree, target, block),
+      );
+      if (vote !== undefined) out.push({ precommit: vote.target, signature: vote.signature, id: vote.id });
+    }
+    return out;
+  }
+
+  private importProposal(vote: SignedVote): VoteResult {
+    // A hint, not a vote: the first one stands, and a second is no offence (as in Substrate).
+    if (this.proposed !== undefined) return { type: 'ignored' };
+    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    this.proposed = vote;
+    return { type: 'counted' };
+  }
+
+  private importFirst(stage: VoteStage, vote: SignedVote, voter: Voter): VoteResult {
+    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    // A vote below the base supports nothing that the round is about, but its voter has spoken.
+    const below = vote.target.number < this.setup.base.number;
+    if (!below && !this.graph.add(stage, vote.target, voter.weight)) return { type: 'refused', fault: 'UnknownBlock' };
+    this.kept[stage].set(voter.index, { votes: [vote], placed: !below });
+    this.voted[stage] += voter.weight;
+    this.update();
+    return { type: 'counted' };
+  }
+
+  /** The block of a second vote need not be known: wherever it stands, it counts there and everywhere else. */
+  private importSecond(stage: VoteStage, vote: SignedVote, voter: Voter, kept: Kept): VoteResult {
+    const [first] = kept.votes;
+    this.graph.equivocate(stage, voter.weight, kept.placed ? first.target : undefined);
+    this.kept[stage].set(voter.index, { votes: [first, vote], placed: kept.placed });
+    this.update();
+    const { round, setId } = this.setup;
+    return { type: 'equivocation', proof: { stage, round, setId, id: vote.id, first, second: vote } };
+  }
+
+  private update(): void {
+    const { threshold, total, tolerated } = this.setup.voters;
+    const enough = (weight: bigint) => weight >= threshold;
+    if (this.voted.prevote < threshold) return;
+    const ghost = this.graph.ghost('prevote', enough, this.now.ghost);
+    if (ghost === undefined) return;
+    // With fewer precommits than that, any block might still get a supermajority.
+    if (this.voted.precommit < threshold) {
+      this.now = { ...NOTHING, ghost, estimate: ghost };
+      return;
+    }
+    const finalized = this.graph.highestUnder(ghost, 'precommit', enough);
+    const double = this.graph.equivocated('precommit');
+    const moreDouble = tolerated > double ? tolerated - double : 0n;
+    const silent = total - this.voted.precommit;
+    // For a block may still come: all who are silent, and of those who voted for others as many as may yet vote twice.
+    const possible = (weight: bigint) => {
+      const others = this.voted.precommit - weight;
+      return weight + silent + (others < moreDouble ? others : moreDouble) >= threshold;
+    };
+    const estimate = this.graph.highestUnder(ghost, 'precommit', possible);
+    const completable =
+      estimate !== undefined && (estimate.number < ghost.number || !this.graph.someChild(ghost, 'precommit', possible));
+    this.now = { ghost, estimate, finalized, completable };
+  }
+}
+
+function sameTarget(a: Target, b: Target): boolean {
+  return a.number === b.number && equal(a.hash, b.hash);
+}
+
+function isBlock(tree: Ancestry, target: Target): boolean {
+  const found = tree.ancestor(target.hash, target.number);
+  return found !== undefined && equal(found.hash, target.hash);
+}

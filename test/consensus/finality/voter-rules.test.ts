@@ -1,0 +1,224 @@
+/** # What one voter does with each thing it hears. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must } from '../../../src/base/assert.ts';
+import type { SignedVote } from '../../../src/consensus/finality/round.ts';
+import {
+  Voter,
+  type VoterEffect,
+  type VoterInput,
+  type VoterMemory,
+  type VoterSetup,
+} from '../../../src/consensus/finality/voter.ts';
+import { type GrandpaStage, voteMessage } from '../../../src/primitives/justification.ts';
+import { Headers } from './headers.ts';
+import { keyOf, plainSignature, plainVerify, votersOf } from './trees.ts';
+
+const T = 1_000;
+const VOTERS = votersOf({ a: 1, b: 1, c: 1, d: 1 });
+
+function vote(chain: Headers, voter: string, stage: GrandpaStage, block: string, round = 1n): SignedVote {
+  const [target, id] = [chain.ref(block), keyOf(voter)];
+  return { stage, target, round, setId: 0n, id, signature: plainSignature(id, voteMessage(stage, target, round, 0n)) };
+}
+
+class Desk {
+  readonly chain = new Headers().grow('0', 'A', 'B', 'C');
+  readonly effects: VoterEffect[] = [];
+  readonly voter: Voter;
+
+  constructor(name: string, now = 0, over: Partial<VoterSetup> = {}) {
+    const id = keyOf(name);
+    const key = { publicKey: id, sign: (message: Uint8Array) => plainSignature(id, message) };
+    const { chain } = this;
+    const finalized = chain.ref('0');
+    this.voter = new Voter(now, {
+      setId: 0n,
+      voters: VOTERS,
+      gossipMs: T,
+      key,
+      chain,
+      finalized,
+      verify: plainVerify,
+      ...over,
+    });
+  }
+
+  step(now: number, input: VoterInput): readonly VoterEffect[] {
+    const effects = this.voter.step(now, input);
+    this.effects.push(...effects);
+    return effects;
+  }
+
+  hear(now: number, ...said: readonly (readonly [string, GrandpaStage, string, bigint?])[]): readonly VoterEffect[] {
+    return said.flatMap(([voter, stage, block, round]) =>
+      this.step(now, { type: 'vote', peer: voter, vote: vote(this.chain, voter, stage, block, round) }),
+    );
+  }
+
+  said(): string[] {
+    return this.effects.flatMap((effect) =>
+      effect.type === 'broadcast'
+        ? [`${effect.vote.round} ${effect.vote.stage} ${this.chain.name(effect.vote.target)}`]
+        : [],
+    );
+  }
+
+  memory(): VoterMemory {
+    const last = this.effects.findLast((effect) => effect.type === 'persist');
+    return must(last?.type === 'persist' ? last.memory : undefined, 'something was persisted');
+  }
+}
+
+const prevotes = (...names: string[]) => names.map((name) => [name, 'prevote', 'C'] as const);
+const precommits = (...names: string[]) => names.map((name) => [name, 'precommit', 'C'] as const);
+
+test('a voter prevotes after 2 T, precommits to the GHOST after 4 T, and finalizes with a supermajority', () => {
+  const desk = new Desk('a');
+  assert.equal(desk.voter.wakeAt(), 0);
+  desk.step(0, { type: 'tick' });
+  assert.deepEqual(desk.said(), []);
+  assert.equal(desk.voter.wakeAt(), 2 * T);
+  assert.deepEqual(
+    desk.step(2 * T, { type: 'tick' }).map(({ type }) => type),
+    ['persist', 'broadcast'],
+  );
+  desk.hear(3 * T, ...prevotes('b', 'c'));
+  assert.deepEqual(desk.said(), ['1 prevote C']);
+  desk.step(4 * T, { type: 'tick' });
+  assert.ok(desk.said().includes('1 precommit C'));
+  const effects = desk.hear(4 * T, ...precommits('b', 'c'));
+  const final = effects.find((effect) => effect.type === 'finalize');
+  assert.deepEqual(final?.type === 'finalize' && [final.block, final.own], [desk.chain.ref('C'), true]);
+  assert.equal(desk.voter.round, 2n);
+});
+
+test('who follows without a key votes never, and finalizes all the same', () => {
+  const desk = new Desk('stranger');
+  assert.equal(desk.voter.wakeAt(), undefined);
+  desk.step(9 * T, { type: 'tick' });
+  const effects = desk.hear(9 * T, ...prevotes('a', 'b', 'c'), ...precommits('a', 'b', 'c'));
+  assert.deepEqual(
+    effects.map(({ type }) => type),
+    ['finalize'],
+  );
+});
+
+test('a voter restarted from its memory says the same votes again and no others', () => {
+  const desk = new Desk('a');
+  desk.step(2 * T, { type: 'tick' });
+  const again = new Desk('a', 9 * T, { memory: desk.memory() });
+  again.chain.grow('C', 'D');
+  again.step(9 * T, { type: 'tick' });
+  assert.deepEqual(again.said(), ['1 prevote C'], 'though D is the best block now');
+  again.hear(20 * T, ...prevotes('b', 'c'));
+  assert.deepEqual([...new Set(again.said())], ['1 prevote C', '1 precommit C']);
+  const third = new Desk('a', 30 * T, { memory: again.memory() });
+  third.step(60 * T, { type: 'tick' });
+  assert.deepEqual([...new Set(third.said())], ['1 prevote C', '1 precommit C']);
+});
+
+test('a voter with an old disk hears its own votes and keeps silent in those rounds', () => {
+  const desk = new Desk('a');
+  desk.hear(1, ['a', 'prevote', 'B']);
+  desk.step(2 * T, { type: 'tick' });
+  desk.hear(5 * T, ...prevotes('b', 'c', 'd'));
+  assert.deepEqual(desk.said(), []);
+  desk.hear(5 * T, ...precommits('b', 'c', 'd'));
+  assert.equal(desk.voter.round, 2n);
+  desk.step(7 * T, { type: 'tick' });
+  assert.deepEqual(desk.said(), ['2 prevote C']);
+});
+
+test('a memory of a later set silences the voter of an earlier one', () => {
+  const desk = new Desk('a');
+  desk.step(2 * T, { type: 'tick' });
+  const old = new Desk('a', 0, { memory: { ...desk.memory(), setId: 1n } });
+  old.step(9 * T, { type: 'tick' });
+  assert.deepEqual(old.said(), []);
+});
+
+test('votes for a block that is not here yet wait for it', () => {
+  const ahead = new Headers().grow('0', 'A', 'B', 'C', 'D');
+  const desk = new Desk('stranger');
+  for (const stage of ['prevote', 'precommit'] as const) {
+    for (const voter of ['a', 'b', 'c']) {
+      assert.deepEqual(desk.step(1, { type: 'vote', peer: voter, vote: vote(ahead, voter, stage, 'D') }), []);
+    }
+  }
+  desk.chain.grow('C', 'D');
+  const [effect] = desk.step(2, { type: 'head' });
+  assert.deepEqual(effect?.type === 'finalize' && effect.block, desk.chain.ref('D'));
+});
+
+test('who is two rounds behind asks, is answered with a record, and goes on in the round after it', () => {
+  const ahead = new Desk('b');
+  for (const round of [1n, 2n, 3n]) {
+    const all = (stage: GrandpaStage) => ['a', 'c', 'd'].map((name) => [name, stage, 'C', round] as const);
+    ahead.hear(Number(round), ...all('prevote'), ...all('precommit'));
+  }
+  assert.equal(ahead.voter.round, 4n);
+  const behind = new Desk('a');
+  const [asked] = behind.hear(1, ['b', 'prevote', 'C', 4n]);
+  assert.deepEqual(asked, { type: 'askCatchUp', peer: 'b', round: 1n });
+  assert.deepEqual(behind.hear(2, ['c', 'prevote', 'C', 4n]), [], 'one question in T');
+  const [answer] = ahead.step(9, { type: 'catchUpAsked', peer: 'a', round: 1n });
+  assert.ok(answer?.type === 'catchUp');
+  const effects = behind.step(3, { type: 'catchUp', peer: 'b', record: answer.record });
+  assert.equal(behind.voter.round, 4n);
+  assert.ok(effects.some((effect) => effect.type === 'finalize'));
+  assert.deepEqual(ahead.step(9, { type: 'catchUpAsked', peer: 'a', round: 4n }), [], 'nobody has left round 4');
+});
+
+test('a false record, a forged vote and a false proof are reported, and change nothing', () => {
+  const desk = new Desk('a');
+  const real = vote(desk.chain, 'b', 'prevote', 'C');
+  const forged = { ...real, target: desk.chain.ref('B') };
+  const report = (fault: string) => [{ type: 'report', peer: 'p', fault }];
+  assert.deepEqual(desk.step(1, { type: 'vote', peer: 'p', vote: forged }), report('BadSignature'));
+  const later = { ...real, round: 9n };
+  assert.deepEqual(desk.step(1, { type: 'vote', peer: 'p', vote: later }), report('BadSignature'));
+  assert.deepEqual(
+    desk.step(1, { type: 'vote', peer: 'p', vote: vote(desk.chain, 'x', 'prevote', 'C') }),
+    report('UnknownVoter'),
+  );
+  const record = { setId: 0n, round: 1n, votes: [forged] };
+  assert.deepEqual(desk.step(1, { type: 'catchUp', peer: 'p', record }), report('BadSignature'));
+  assert.deepEqual(desk.step(1, { type: 'justification', peer: 'p', bytes: new Uint8Array(9) }), report('Malformed'));
+  assert.equal(desk.voter.round, 1n);
+});
+
+test('a proof of others finalizes, at once or when its block comes', () => {
+  const maker = new Desk('stranger');
+  maker.hear(1, ...prevotes('a', 'b', 'c'), ...precommits('a', 'b', 'c'));
+  const made = maker.effects.find((effect) => effect.type === 'finalize');
+  assert.ok(made?.type === 'finalize');
+  const input = { type: 'justification', peer: 'p', bytes: made.justification } as const;
+  const desk = new Desk('a');
+  assert.deepEqual(desk.step(1, input), [{ ...made, own: false }]);
+  assert.deepEqual(desk.step(1, input), [], 'once');
+  const chain = new Headers().grow('0', 'A');
+  const late = new Desk('a', 0, { chain });
+  assert.deepEqual(late.step(1, input), []);
+  chain.grow('A', 'B', 'C');
+  assert.deepEqual(late.step(2, { type: 'head' }), [{ ...made, own: false }]);
+});
+
+test('the primary names what the last round may have finalized, where that is not final', () => {
+  const voters = votersOf({ a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1 });
+  // Two precommits for B and three for A: A is final, and with the two silent and two who vote twice B may become so.
+  const votes = [
+    ...['a', 'b', 'd', 'e', 'f'].map((name) => [name, 'prevote', 'B'] as const),
+    ...['a', 'b'].map((name) => [name, 'precommit', 'B'] as const),
+    ...['d', 'e', 'f'].map((name) => [name, 'precommit', 'A'] as const),
+  ];
+  // Round 2 of seven: c.
+  const primary = new Desk('c', 0, { voters });
+  const effects = primary.hear(1, ...votes);
+  assert.deepEqual(primary.said(), ['1 prevote C', '1 precommit B', '2 primaryPropose B']);
+  const final = effects.find((effect) => effect.type === 'finalize');
+  assert.equal(final?.type === 'finalize' && primary.chain.name(final.block), 'A');
+  const other = new Desk('g', 0, { voters });
+  other.hear(1, ...votes);
+  assert.deepEqual(other.said(), ['1 prevote C', '1 precommit B']);
+});
