@@ -3,14 +3,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type ApiPromise, WsProvider } from '@polkadot/api';
+import type { ApiPromise } from '@polkadot/api';
 import type { PolkadotClient } from 'polkadot-api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   accountOf,
   assertNear,
   type Big,
-  connectJs,
   connectPapi,
   feeOf,
   freeOf,
@@ -24,24 +23,22 @@ import {
   settled,
   signerOf,
   sockets,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
 });
 
 after(async () => {
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 /** Whoever is rich at genesis, one for each test that runs beside others: nonces do not meet. */

@@ -15,7 +15,7 @@ import {
   unifyMetadata,
 } from '@polkadot-api/substrate-bindings';
 import { toHex } from '../../src/base/bytes.ts';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   type Big,
   connectJs,
@@ -31,26 +31,24 @@ import {
   query,
   settled,
   signerOf,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 const VERSIONS = [14, 15, 16] as const;
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
 });
 
 after(async () => {
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 /** What `Metadata_metadata_versions` would say on a chain that speaks one version. */

@@ -5,13 +5,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ApiPromise, WsProvider } from '@polkadot/api';
+import type { ApiPromise } from '@polkadot/api';
 import { blake2AsHex } from '@polkadot/util-crypto';
 import type { PolkadotClient } from 'polkadot-api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   accountOf,
-  connectJs,
   connectPapi,
   type Extrinsic,
   feeOf,
@@ -26,28 +25,26 @@ import {
   seen,
   settled,
   signerOf,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 let client: PolkadotClient;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
   client = connectPapi(dev.ws);
   await settled(transfer(many().address, 100n * UNIT), person('//Alice'));
 });
 
 after(async () => {
   client?.destroy();
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 const transfer = (to: string, value: bigint): Extrinsic => tx(api, 'balances', 'transferKeepAlive', to, value);

@@ -1,36 +1,33 @@
 /** # polkadot-js: the unmodified @polkadot/api against a node over WebSocket, as wallets and explorers use it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type ApiPromise, WsProvider } from '@polkadot/api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { ApiPromise } from '@polkadot/api';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   accountOf,
   assertNear,
-  connectJs,
   feeOf,
   freeOf,
   known,
   PATIENCE,
   person,
   settled,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
 });
 
 after(async () => {
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 const people = () => ({ alice: person('//Alice'), bob: person('//Bob'), dave: person('//Dave') });

@@ -4,21 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type ApiPromise, HttpProvider, WsProvider } from '@polkadot/api';
+import { type ApiPromise, HttpProvider } from '@polkadot/api';
 import { blake2AsHex } from '@polkadot/util-crypto';
 import { Bytes, type TrieNode, trieNodeDec, validateProofs } from '@polkadot-api/substrate-bindings';
 import { toHex } from '../../src/base/bytes.ts';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
-import { connectJs, known, PATIENCE, person, settled, tx, UNIT } from './wallet.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
+import { known, PATIENCE, person, settled, startWallet, tx, UNIT, type Wallet } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
   // A few blocks, and an account that genesis does not know.
   const alice = person('//Alice');
   await settled(
@@ -30,9 +28,7 @@ before(async () => {
 });
 
 after(async () => {
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 const keyOf = (section: string, item: string, ...keys: unknown[]): string =>

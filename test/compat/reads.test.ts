@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type ApiPromise, WsProvider } from '@polkadot/api';
+import type { ApiPromise } from '@polkadot/api';
 import { blake2AsHex } from '@polkadot/util-crypto';
 import type { PolkadotClient } from 'polkadot-api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   type Big,
-  connectJs,
   connectPapi,
   freeOf,
   known,
@@ -25,30 +24,28 @@ import {
   settled,
   signerOf,
   sockets,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 /** A transfer that is final before anybody reads. */
 let past: Outcome & { readonly number: number };
 
 const transfer = (to: string, value: bigint) => tx(api, 'balances', 'transferKeepAlive', to, value);
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
   const outcome = await settled(transfer(person('//past').address, UNIT), person('//Alice'), {}, 'Finalized');
   past = { ...outcome, number: (await api.rpc.chain.getHeader(outcome.block)).number.toNumber() };
 });
 
 after(async () => {
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 interface JsValue {

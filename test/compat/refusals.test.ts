@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type ApiPromise, HttpProvider, WsProvider } from '@polkadot/api';
+import { type ApiPromise, HttpProvider } from '@polkadot/api';
 import type { PolkadotClient } from 'polkadot-api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import { until } from '../rpc/stub.ts';
 import {
   accountOf,
-  connectJs,
   connectPapi,
   type Extrinsic,
   follow,
@@ -23,27 +22,25 @@ import {
   refusalOf,
   settled,
   signerOf,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 let client: PolkadotClient;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
   client = connectPapi(dev.ws);
 });
 
 after(async () => {
   client?.destroy();
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 const POOR = [1010, 'Inability to pay some fees (e.g. account balance too low)'];

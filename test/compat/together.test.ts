@@ -4,15 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type ApiPromise, WsProvider } from '@polkadot/api';
+import type { ApiPromise } from '@polkadot/api';
 import { blake2AsHex, createKeyDerived, createKeyMulti, encodeAddress, sortAddresses } from '@polkadot/util-crypto';
 import { AccountId, getMultisigAccountId, sortMultisigSignatories } from '@polkadot-api/substrate-bindings';
 import type { PolkadotClient } from 'polkadot-api';
-import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
+import type { DevNode } from '../rpc/dev-node.ts';
 import {
   accountOf,
   type Big,
-  connectJs,
   connectPapi,
   type Extrinsic,
   freeOf,
@@ -26,8 +25,10 @@ import {
   query,
   settled,
   signerOf,
+  startWallet,
   tx,
   UNIT,
+  type Wallet,
 } from './wallet.ts';
 
 /** Three people for each test that runs beside others: their nonces do not meet. */
@@ -46,14 +47,12 @@ type Group = [Person, Person, Person];
 const group = (name: string): Group => [person(`//${name}//1`), person(`//${name}//2`), person(`//${name}//3`)];
 
 let dev: DevNode;
-let miner: DevMiner;
 let api: ApiPromise;
+let stop: Wallet['stop'] | undefined;
 let client: PolkadotClient;
 
 before(async () => {
-  dev = await startDevNode();
-  miner = new DevMiner(dev.ws);
-  api = await connectJs(new WsProvider(dev.ws));
+  ({ dev, api, stop } = await startWallet());
   client = connectPapi(dev.ws);
   const calls = GROUPS.flatMap(group).map(({ address }) => transfer(address, 100n * UNIT));
   await settled(tx(api, 'utility', 'batchAll', calls), person('//Alice'), {}, 'Finalized');
@@ -61,9 +60,7 @@ before(async () => {
 
 after(async () => {
   client?.destroy();
-  await api?.disconnect();
-  miner?.stop();
-  await dev?.stop();
+  await stop?.();
 });
 
 const transfer = (to: string, value: bigint): Extrinsic => tx(api, 'balances', 'transferKeepAlive', to, value);

@@ -2,12 +2,13 @@
  * # Wallet: what the tests of unmodified clients share: how they connect, who signs, and what became of it.
  */
 import assert from 'node:assert/strict';
-import { ApiPromise, Keyring, type WsProvider } from '@polkadot/api';
+import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
 import type { SignerOptions, SubmittableExtrinsic } from '@polkadot/api/types';
 import { cryptoWaitReady } from '@polkadot/util-crypto';
 import { createClient, InvalidTxError, type PolkadotClient } from 'polkadot-api';
 import { getPolkadotSigner } from 'polkadot-api/signer';
 import { getWsProvider } from 'polkadot-api/ws';
+import { DevMiner, type DevNode, startDevNode } from '../rpc/dev-node.ts';
 
 export const UNIT = 1_000_000_000_000n;
 /** A promise that hangs fails its test by name. */
@@ -25,6 +26,26 @@ export async function connectJs(socket: WsProvider): Promise<ApiPromise> {
   // Its own types do not agree with each other under exactOptionalPropertyTypes.
   const provider = socket as unknown as Provider;
   return ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true });
+}
+
+/** A dev node that makes blocks, and @polkadot/api on it. */
+export interface Wallet {
+  readonly dev: DevNode;
+  readonly api: ApiPromise;
+  /** Ends all of it. */
+  stop(): Promise<void>;
+}
+
+export async function startWallet(): Promise<Wallet> {
+  const dev = await startDevNode();
+  const miner = new DevMiner(dev.ws);
+  const api = await connectJs(new WsProvider(dev.ws));
+  const stop = async (): Promise<void> => {
+    await api.disconnect();
+    miner.stop();
+    await dev.stop();
+  };
+  return { dev, api, stop };
 }
 
 /** polkadot-api over sockets of this class. */
