@@ -1,8 +1,9 @@
 /** # Cluster: a few networks in this process, on real sockets of 127.0.0.1, all stopped when the test ends. */
+import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import type { Bytes } from '../../src/base/bytes.ts';
 import { createNetwork, type NetworkOptions } from '../../src/p2p/host.ts';
-import type { Network } from '../../src/p2p/network.ts';
+import type { GossipHandler, Network } from '../../src/p2p/network.ts';
 
 export const GENESIS: Bytes = new Uint8Array(32).fill(0xa7);
 
@@ -31,4 +32,26 @@ export function dialable(network: Network): string {
   const [address] = network.addresses();
   if (address === undefined) throw new Error('the network listens nowhere');
   return address;
+}
+
+/** The first byte of what `gossipFlows` sends. */
+export const WARM_UP = 0xff;
+
+/**
+ * Resolves once gossip of 'blocks' from one network reaches the other, through whomever is between them. Being told
+ * of a peer is not enough: on a busy machine its stream opens seconds later, and what is said before that is lost.
+ * Replaces the handler of `to` by `then`.
+ */
+export async function gossipFlows(from: Network, to: Network, then: GossipHandler = () => 'accept'): Promise<void> {
+  let heard = false;
+  to.onGossip((_topic, data) => {
+    if (data[0] === WARM_UP) heard = true;
+    return 'accept';
+  });
+  let turn = 0;
+  await until('gossip arrives', () => {
+    if (!heard && turn++ % 10 === 0) void from.publish('blocks', Uint8Array.of(WARM_UP, ...randomBytes(8)));
+    return heard;
+  });
+  to.onGossip(then);
 }

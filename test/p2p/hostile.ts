@@ -7,7 +7,7 @@ import type { Connection, Stream } from '../../src/p2p/libp2p-types.ts';
 import type { Topic } from '../../src/p2p/network.ts';
 import { createNode } from '../../src/p2p/node.ts';
 import { WIRE_PROTOCOLS, type WireProtocol, wireNames } from '../../src/p2p/wire.ts';
-import { GENESIS, seed } from './cluster.ts';
+import { GENESIS, seed, until } from './cluster.ts';
 
 export interface Hostile {
   readonly peerId: string;
@@ -44,6 +44,12 @@ export async function hostile(t: TestContext, n: number, address: string): Promi
   const heard: Bytes[] = [];
   node.services.pubsub.addEventListener('message', ({ detail }) => heard.push(detail.data));
   const connection = await node.dial(multiaddr(address));
+  // What is published before its stream is open and the other's topics are known reaches nobody.
+  await until('gossip to the victim is open', () => {
+    const mesh = connection.streams.filter(({ protocol }) => protocol.startsWith('/meshsub/'));
+    const known = node.services.pubsub.getSubscribers(names.topic('blocks')).map(String);
+    return mesh.some(({ direction }) => direction === 'outbound') && known.includes(connection.remotePeer.toString());
+  });
   return {
     peerId: node.peerId.toString(),
     connection,
