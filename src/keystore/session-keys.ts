@@ -10,7 +10,7 @@ import type { Scheme } from '../crypto/verify.ts';
 import type { Keystore } from './keystore.ts';
 
 /** The key type in the keystore and the scheme, in the order in which `SessionKeys` holds them. */
-export const SESSION_KEYS = [
+const SESSION_KEYS = [
   { keyType: 'gran', scheme: 'ed25519' },
   { keyType: 'auth', scheme: 'sr25519' },
   { keyType: 'comp', scheme: 'ed25519' },
