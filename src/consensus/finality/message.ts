@@ -22,13 +22,12 @@ import {
   vec,
 } from '../../codec/index.ts';
 import { AuthorityList, type GrandpaStage } from '../../primitives/justification.ts';
+import { MAX_AUTHORITIES } from '../../runtime/pallets/grandpa/state.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { RoundState, SignedVote } from './round.ts';
 import type { SetChange } from './set-changes.ts';
 import type { RoundRecord, VoterMemory, Watermark } from './voter.ts';
 
-/** As many authorities as a header of 16 KiB has room to name (sync/messages.ts). */
-export const MAX_AUTHORITIES = 256;
 // Two votes in each of two stages, and one proposal: 153 KiB.
 const MAX_VOTES = 4 * MAX_AUTHORITIES + 1;
 /** A precommit is 132 bytes, the rest is headers between the votes and the target. */
