@@ -90,7 +90,7 @@ export async function gossipRows({ quick }: BenchOptions): Promise<Row[]> {
       const pool = block.extrinsics.map((one) => ({ hash: blake2_256(one), bytes: one }));
       for (const hearer of hearers) hearer.pool = pool;
       const size = block.header.length + block.opening.length + EXTRINSICS * EXTRINSIC_BYTES;
-      const raw = await lastHears(hearers, round, 'compute', noise(round, size));
+      const raw = await lastHears(hearers, round, 'transactions', noise(round, size));
       const ours = await lastHears(hearers, round, 'blocks', sent);
       // The first rounds build the mesh.
       if (round === 0) continue;
@@ -137,7 +137,7 @@ async function connected(): Promise<Hearer[]> {
 async function lastHears(
   hearers: readonly Hearer[],
   round: number,
-  topic: 'blocks' | 'compute',
+  topic: 'blocks' | 'transactions',
   data: Bytes,
 ): Promise<number> {
   const sender = hearers[round % NODES] as Hearer;
