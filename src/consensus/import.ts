@@ -6,6 +6,7 @@
  * a peer sent throws: every failing check has its own code (block-error.ts).
  */
 import { type Bytes, equal } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import { CodecError } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { decodeExtrinsic, ExtrinsicError } from '../primitives/extrinsic.ts';
@@ -14,7 +15,7 @@ import { PowError, readSealed, type Sealed } from '../primitives/pow.ts';
 import type { BlockFault as ExecutionFault } from '../runtime/runtime.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
+import { orderedRootWork } from '../state/trie/root.ts';
 import type { ChangeSet } from '../state/view.ts';
 import { type BlockFault, type Checked, failed, passed } from './block-error.ts';
 import { type ChildDifficulty, childDifficulty, type Millis } from './difficulty.ts';
@@ -115,19 +116,21 @@ export function checkHeader(
 }
 
 /**
- * Decoded -> Sealed. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is not wrong,
- * only early.
+ * Decoded -> Sealed, in pieces. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is
+ * not wrong, only early.
  */
-export function sealBlock(
+export function* sealingBlock(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
   block: DecodedBlock,
-): Checked<SealedBlock> {
+): Work<Checked<SealedBlock>> {
   const header = checkHeader(rules, store, now, block);
   if (!header.ok) return header;
   const { parent, proven } = header.value;
-  if (!equal(orderedRoot(block.extrinsics), block.decoded.extrinsicsRoot)) return failed('BadExtrinsicsRoot');
+  yield;
+  if (!equal(yield* orderedRootWork(block.extrinsics), block.decoded.extrinsicsRoot))
+    return failed('BadExtrinsicsRoot');
   const timestamp = timestampOf(rules, block.extrinsics);
   if (timestamp === undefined) return failed('NoTimestamp');
   if (timestamp > now + MAX_DRIFT_MS + MAX_HOLD_MS) return failed('TimestampTooFar');
@@ -155,8 +158,17 @@ const EXECUTION_CODES: Readonly<Record<ExecutionFault, BlockFault>> = {
 
 /** Sealed -> Executed, on the state of the parent. */
 export function executeBlock(rules: ConsensusRules, view: StateTree, block: SealedBlock): Checked<ExecutedBlock> {
+  return finish(executingBlock(rules, view, block));
+}
+
+/** `executeBlock` in pieces. */
+export function* executingBlock(
+  rules: ConsensusRules,
+  view: StateTree,
+  block: SealedBlock,
+): Work<Checked<ExecutedBlock>> {
   const { parent, decoded: header, extrinsics } = block;
-  const execution = rules.runtime.execute(view, { header, extrinsics }, parent.info);
+  const execution = yield* rules.runtime.executing(view, { header, extrinsics }, parent.info);
   if (!execution.ok) return failed(EXECUTION_CODES[execution.code], execution.detail);
   return passed({ ...block, changes: execution.changes, tree: execution.tree });
 }

@@ -6,17 +6,18 @@
  */
 import { assert } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import type { Codec } from '../codec/index.ts';
-import { CodecError, struct } from '../codec/index.ts';
+import { CodecError, struct, vec } from '../codec/index.ts';
 import { Digest, type DigestItem, POW_ENGINE } from '../primitives/digest.ts';
 import { bareExtrinsic } from '../primitives/extrinsic.ts';
 import { type Header, headerHash } from '../primitives/header.ts';
 import { Overlay } from '../state/overlay.ts';
 import type { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
+import { orderedRootWork } from '../state/trie/root.ts';
 import type { ChangeSet, StateView } from '../state/view.ts';
 import { apiVersions, sharedApis } from './apis.ts';
-import { type EventRecord, linkCalls, type PalletSource, type RuntimeCall, recordsCodec } from './calls.ts';
+import { type EventRecord, linkCalls, type PalletSource, type RuntimeCall, recordCodec } from './calls.ts';
 import type { ParentInfo } from './chain.ts';
 import { blockAt, Context, type Kernel } from './context.ts';
 import {
@@ -79,13 +80,18 @@ export interface BlockBuilder {
   /** Adds an extrinsic (length prefix included) where it is valid; its call may fail all the same. */
   apply(extrinsic: Bytes): Applied;
   /** The finished block, its header without `pow_` items and seal. Nothing may be applied afterwards. */
-  finish(): {
-    readonly header: Header;
-    readonly extrinsics: readonly Bytes[];
-    readonly changes: ChangeSet;
-    readonly tree: StateTree;
-    readonly events: readonly EventRecord[];
-  };
+  finish(): BuiltBlock;
+  /** `finish` in pieces. */
+  finishing(): Work<BuiltBlock>;
+}
+
+/** What a builder made. */
+export interface BuiltBlock {
+  readonly header: Header;
+  readonly extrinsics: readonly Bytes[];
+  readonly changes: ChangeSet;
+  readonly tree: StateTree;
+  readonly events: readonly EventRecord[];
 }
 
 /** How the pool may order a transaction, or why it is refused. `longevity` is in blocks. */
@@ -126,6 +132,13 @@ export interface Runtime {
     parent: ParentInfo,
     options?: ExecutionOptions,
   ): ExecutionResult;
+  /** `execute` in pieces: an extrinsic is one. */
+  executing(
+    parentState: StateTree,
+    block: { readonly header: Header; readonly extrinsics: readonly Bytes[] },
+    parent: ParentInfo,
+    options?: ExecutionOptions,
+  ): Work<ExecutionResult>;
   builder(parentState: StateTree, parent: ParentInfo, timestampMs: bigint, options?: BuilderOptions): BlockBuilder;
   validate(view: StateView, extrinsic: Bytes, at: At): Validity;
   /** Runs `<Api>_<method>` on a state; `data` is the SCALE of its arguments. */
@@ -154,12 +167,14 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     metadata,
   });
   const apis = [...shared, ...calls.pallets.flatMap((pallet) => pallet.apis)];
+  const record = recordCodec(calls.pallets);
   const kernel: Kernel = {
     calls,
     spec,
     version: versionOf(spec, apis),
     host,
-    records: recordsCodec(calls.pallets),
+    record,
+    records: vec(record),
     limits: blockWeights(spec.blockWeightPs),
     marker: () => codeMarker(spec, metadata(16)),
   };
@@ -171,7 +186,9 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     Events: kernel.records,
     metadata,
     genesis: (config) => genesisState(kernel, config),
-    execute: (parentState, block, parent, options = {}) => execute(kernel, { parentState, block, parent, options }),
+    execute: (parentState, block, parent, options = {}) =>
+      finish(executing(kernel, { parentState, block, parent, options })),
+    executing: (parentState, block, parent, options = {}) => executing(kernel, { parentState, block, parent, options }),
     builder: (parentState, parent, timestampMs, options = {}) =>
       build(kernel, { parentState, parent, timestampMs, options }),
     validate: (view, extrinsic, at) => validate(kernel, { view, extrinsic, at }),
@@ -208,26 +225,29 @@ interface ExecutionInput {
   readonly options: ExecutionOptions;
 }
 
-function execute(kernel: Kernel, { parentState, block, parent, options }: ExecutionInput): ExecutionResult {
+function* executing(kernel: Kernel, { parentState, block, parent, options }: ExecutionInput): Work<ExecutionResult> {
   const { header, extrinsics } = block;
   const hash = headerHash(parent.header);
   const continues = equal(header.parentHash, hash) && header.number === parent.header.number + 1;
   if (!continues || !equal(parent.header.stateRoot, parentState.root)) return refused('WrongParent');
-  if (!equal(orderedRoot(extrinsics), header.extrinsicsRoot)) return refused('WrongExtrinsicsRoot');
+  if (!equal(yield* orderedRootWork(extrinsics), header.extrinsicsRoot)) return refused('WrongExtrinsicsRoot');
   const visible = visibleDigest(header.digest);
   const pre = visible.filter(({ type }) => type === 'PreRuntime');
   const execution = new BlockExecution(kernel, new Overlay(parentState), { ...parent, hash }, pre);
   if (extrinsics.length < execution.inherentCount) return refused('MissingInherents');
   execution.initialize();
   for (const [index, extrinsic] of extrinsics.entries()) {
+    yield;
     const refusal = refusalOf(() => execution.apply(extrinsic));
     if (refusal !== undefined) return refused('InvalidExtrinsic', `extrinsic ${index}: ${validityText(refusal)}`);
   }
+  yield;
   const { digest, events } = execution.finalize();
   if (!sameDigest(digest, visible)) return refused('WrongDigest');
   checkInvariants(execution, options);
   const changes = execution.changes();
-  const tree = parentState.with(changes);
+  yield;
+  const tree = yield* parentState.changing(changes);
   if (!equal(tree.root, header.stateRoot)) return refused('WrongStateRoot', `executed ${toHex(tree.root)}`);
   return { ok: true, changes, tree, events };
 }
@@ -300,12 +320,17 @@ function build(kernel: Kernel, { parentState, parent, timestampMs, options }: Bu
       return { applied: true, error };
     },
     finish() {
+      return finish(this.finishing());
+    },
+    *finishing() {
       const { digest, events } = execution.finalize();
       checkInvariants(execution, options);
       const changes = execution.changes();
-      const tree = parentState.with(changes);
+      yield;
+      const tree = yield* parentState.changing(changes);
       const { number } = execution.context.block;
-      const extrinsicsRoot = orderedRoot(extrinsics);
+      yield;
+      const extrinsicsRoot = yield* orderedRootWork(extrinsics);
       const header: Header = { parentHash, number, stateRoot: tree.root, extrinsicsRoot, digest };
       return { header, extrinsics, changes, tree, events };
     },
