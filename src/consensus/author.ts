@@ -3,10 +3,11 @@
  *
  * Always true: a template does not depend on who mines it; a block leaves here only with a ticket that reached the
  * template's difficulty, checked as every importer will check it: no timer seals a block, ever. At most MAX_TEMPLATES
- * templates are kept, and none is built while nobody mines.
+ * templates are kept, and none is built while nobody mines; one at a time is in work, and a step does PIECES of it.
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';
+import { advance, type Work } from '../base/work.ts';
 import { Header, headerHash } from '../primitives/header.ts';
 import { type PowPreRuntime, type PowSeal, preHash, withPreRuntime, withSeal } from '../primitives/pow.ts';
 import type { BlockBuilder } from '../runtime/runtime.ts';
@@ -27,6 +28,8 @@ export const SOON_MS = 250;
 const FEW = 64;
 /** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
 const MAX_MISFITS = 32;
+/** A step does as much, an extrinsic or so each: a template of a few is there at once, a full one after a hundred. */
+const PIECES = 16;
 
 /** What miners work on. */
 export interface Template {
@@ -60,7 +63,7 @@ export type SubmitError =
 export interface AuthorParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
-  /** What may go into a block, best first. */
+  /** What may go into a block, best first; how it stands when the first is asked for. */
   ready(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }>;
 }
 
@@ -86,10 +89,17 @@ export type AuthorEffect =
   /** Extrinsics that turned out invalid on the best block: for the pool to look at again. */
   | { readonly type: 'invalid'; readonly hashes: readonly Bytes[] };
 
+interface Built {
+  readonly template: Template;
+  readonly invalid: readonly Bytes[];
+}
+
 export class Author {
   private readonly parts: AuthorParts;
   private readonly templates = new Map<number, Template>();
   private newest: Template | undefined;
+  /** The template in work, on this parent. */
+  private current: { readonly parent: Bytes; readonly work: Work<Built> } | undefined;
   private miners = 0;
   private nextId = 1;
   private refreshAt: Millis = 0;
@@ -105,7 +115,9 @@ export class Author {
     return this.newest;
   }
 
+  /** When a step is due even if nothing comes in; 0 is at once. */
   wakeAt(): Millis | undefined {
+    if (this.current !== undefined) return 0;
     return this.miners > 0 ? this.refreshAt : undefined;
   }
 
@@ -113,10 +125,15 @@ export class Author {
     this.out = [];
     if (input.type === 'miners') this.miners = input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
-    else if (this.miners === 0) this.newest = undefined;
+    else if (this.miners === 0) this.rest();
     else if (input.type === 'ready') this.hasten(now);
-    else if (input.type === 'head' || now >= this.refreshAt || this.newest === undefined) this.refresh(now);
+    else this.refresh(now, input.type === 'head');
     return this.out;
+  }
+
+  private rest(): void {
+    this.newest = undefined;
+    this.current = undefined;
   }
 
   private hasten(now: Millis): void {
@@ -124,8 +141,20 @@ export class Author {
     if (isCheap) this.refreshAt = Math.min(this.refreshAt, Math.max(now, this.soonAt));
   }
 
-  private refresh(now: Millis): void {
-    const { template, invalid } = this.build(now);
+  /** Goes on with the template in work, or begins one where it is time. */
+  private refresh(now: Millis, isNewHead: boolean): void {
+    const parent = this.parts.store.best.hash;
+    // What stands on a block that is not the best any more is worth nothing.
+    if (this.current !== undefined && !equal(this.current.parent, parent)) this.current = undefined;
+    if (this.current === undefined && !isNewHead && now < this.refreshAt && this.newest !== undefined) return;
+    this.current ??= { parent, work: this.build(now) };
+    const { done, value } = advance(this.current.work, PIECES);
+    if (!done) return;
+    this.current = undefined;
+    this.publish(now, value);
+  }
+
+  private publish(now: Millis, { template, invalid }: Built): void {
     this.refreshAt = now + REFRESH_MS;
     this.soonAt = now + SOON_MS;
     const replaces = this.newest === undefined || !equal(this.newest.parent.hash, template.parent.hash);
@@ -137,14 +166,14 @@ export class Author {
     if (invalid.length > 0) this.out.push({ type: 'invalid', hashes: invalid });
   }
 
-  private build(now: Millis): { readonly template: Template; readonly invalid: readonly Bytes[] } {
+  private *build(now: Millis): Work<Built> {
     const { rules, store } = this.parts;
     const parent = parentBlock(store, store.best.hash);
     const timestamp = Math.max(now, parent.timestamp + 1);
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
-    const invalid = this.fill(builder);
-    const { header, extrinsics } = builder.finish();
+    const invalid = yield* this.fill(builder);
+    const { header, extrinsics } = yield* builder.finishing();
     assert(header.number === parent.number + 1, 'a template continues the best block');
     const template: Template = {
       id: this.nextId++,
@@ -158,10 +187,11 @@ export class Author {
   }
 
   /** Adds what is ready until the block is full; returns what the chain refuses. */
-  private fill(builder: BlockBuilder): Bytes[] {
+  private *fill(builder: BlockBuilder): Work<Bytes[]> {
     const invalid: Bytes[] = [];
     let misfits = 0;
     for (const { hash, bytes } of this.parts.ready()) {
+      yield;
       const result = builder.apply(bytes);
       if (result.applied) continue;
       if (result.kind === 'invalid') invalid.push(hash);

@@ -57,11 +57,13 @@ export class Drive {
   #isImporting = false;
   /** What the block in work has taken so far. */
   #importMs = 0;
+  #templateMs = 0;
   #request = 0;
   #message = 0;
   #chainTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #authorTimer: NodeJS.Timeout | undefined;
+  #authorTurn: NodeJS.Immediate | undefined;
   #miners = 0;
   #stopped = false;
 
@@ -87,6 +89,7 @@ export class Drive {
     clearTimeout(this.#chainTimer);
     clearTimeout(this.#syncTimer);
     clearTimeout(this.#authorTimer);
+    clearImmediate(this.#authorTurn);
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -249,22 +252,41 @@ export class Drive {
   #author(input: AuthorInput): void {
     this.#guard(() => {
       // While blocks are fetched, a template would build on a block that the network has left behind.
-      const steps = !this.#parts.sync.isSyncing() || input.type === 'miners' || input.type === 'submit';
+      const steps = this.#isAuthoring() || input.type === 'miners' || input.type === 'submit';
       const start = performance.now();
       const effects = steps ? this.#parts.author.step(Date.now(), input) : [];
-      const seconds = (performance.now() - start) / 1_000;
+      this.#templateMs += performance.now() - start;
       for (const effect of effects) {
-        if (effect.type === 'template') this.#parts.meter?.proposed(seconds, effect.template.extrinsics.length);
+        if (effect.type === 'template') this.#meterTemplate(effect.template.extrinsics.length);
         this.#performAuthor(effect);
       }
       this.#wakeAuthor();
     });
   }
 
+  #isAuthoring(): boolean {
+    return !this.#parts.sync.isSyncing();
+  }
+
+  #meterTemplate(extrinsics: number): void {
+    this.#parts.meter?.proposed(this.#templateMs / 1_000, extrinsics);
+    this.#templateMs = 0;
+  }
+
   #wakeAuthor(): void {
     clearTimeout(this.#authorTimer);
-    const at = this.#parts.author.wakeAt();
+    clearImmediate(this.#authorTurn);
+    const { author } = this.#parts;
+    const at = author.wakeAt();
     if (at === undefined || this.#stopped) return;
+    if (at === 0 && this.#isAuthoring()) {
+      this.#authorTurn = setImmediate(() => {
+        const end = performance.now() + SLICE_MS;
+        do this.#author({ type: 'tick' });
+        while (author.wakeAt() === 0 && performance.now() < end);
+      });
+      return;
+    }
     this.#authorTimer = setTimeout(() => this.#author({ type: 'tick' }), Math.max(50, at - Date.now()));
   }
 

@@ -99,7 +99,7 @@ export class Pool {
     return this.out;
   }
 
-  /** What a block may hold, best first. */
+  /** What a block may hold, best first, as it stands when the first one is asked for: a builder takes its time. */
   *ready(): Generator<{ readonly hash: Bytes; readonly bytes: Bytes }> {
     yield* this.graph.bestFirst();
   }
