@@ -40,7 +40,7 @@ export interface SealRules {
 export interface ConsensusRules {
   readonly difficulty: DifficultyRules;
   readonly seals: SealRules;
-  readonly runtime: Pick<Runtime, 'execute' | 'builder' | 'Call'>;
+  readonly runtime: Pick<Runtime, 'executing' | 'builder' | 'Call'>;
   /** A proven-equal faster evaluator of tickets than the reference. */
   readonly evaluate?: TicketEvaluator;
 }

@@ -40,6 +40,8 @@ export interface DriveParts {
 /** A new peer is told of this much of what waits: a question on the wire is 256 KiB at most (docs/spec/wire.md). */
 const PASS_ON_COUNT = 256;
 const PASS_ON_BYTES = 255 * 1024;
+/** Blocks are executed this long at a time, as dear reads are answered (rpc/limits.ts). */
+const SLICE_MS = 3;
 const PASS_ON = { timeoutMs: 8_000, maxBytes: 0 };
 
 type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
@@ -55,11 +57,15 @@ export class Drive {
   /** Peers' blocks in the order that sync handed them over; it bounds them. */
   readonly #imports: ReceivedBlock[] = [];
   #isImporting = false;
+  /** What the block in work has taken so far. */
+  #importMs = 0;
+  #templateMs = 0;
   #request = 0;
   #message = 0;
   #chainTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #authorTimer: NodeJS.Timeout | undefined;
+  #authorTurn: NodeJS.Immediate | undefined;
   #miners = 0;
   #stopped = false;
 
@@ -89,6 +95,7 @@ export class Drive {
     clearTimeout(this.#chainTimer);
     clearTimeout(this.#syncTimer);
     clearTimeout(this.#authorTimer);
+    clearImmediate(this.#authorTurn);
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -150,40 +157,45 @@ export class Drive {
     this.#guard(() => {
       const start = performance.now();
       const effects = this.#parts.chain.step(Date.now(), input);
-      this.#meterChain(input, effects, performance.now() - start);
+      this.#importMs += performance.now() - start;
+      this.#meterChain(input, effects);
       for (const effect of effects) this.#performChain(effect);
       this.#wakeChain();
     });
   }
 
-  #meterChain(input: ChainInput, effects: readonly ChainEffect[], ms: number): void {
-    const { meter } = this.#parts;
-    if (!meter) return;
-    if (input.type === 'block') meter.blockReceived();
+  #meterChain(input: ChainInput, effects: readonly ChainEffect[]): void {
+    const { meter, chain } = this.#parts;
+    if (input.type === 'block') meter?.blockReceived();
     for (const effect of effects) {
-      if (effect.type === 'refused') meter.blockAnswered('refused');
+      if (effect.type === 'refused') meter?.blockAnswered('refused');
       if (effect.type !== 'imported') continue;
-      meter.blockAnswered(effect.isNew ? 'success' : 'known');
-      if (effect.isNew) meter.imported(ms / 1_000);
+      meter?.blockAnswered(effect.isNew ? 'success' : 'known');
+      if (effect.isNew) meter?.imported(this.#importMs / 1_000);
+      this.#importMs = 0;
     }
+    if (chain.wakeAt() !== 0) this.#importMs = 0;
   }
 
   #wakeChain(): void {
     clearTimeout(this.#chainTimer);
     const at = this.#parts.chain.wakeAt();
     if (at === undefined || this.#stopped) return;
-    // One block a step: requests and gossip get their turn between two blocks.
-    this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
+    if (at === 0) this.#importSoon();
+    else this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
   }
 
-  /** One block each time the event loop goes round: four full ones in a row let readers wait for 3 s (bench, G16). */
+  /** Some of a block each time the event loop goes round: in one piece a full one makes readers wait 1 s (row G16). */
   #importSoon(): void {
-    if (this.#isImporting || this.#imports.length === 0) return;
+    const { chain } = this.#parts;
+    if (this.#isImporting || this.#stopped || (this.#imports.length === 0 && chain.wakeAt() !== 0)) return;
     this.#isImporting = true;
     setImmediate(() => {
+      const end = performance.now() + SLICE_MS;
+      const block = chain.wakeAt() === 0 ? undefined : this.#imports.shift();
+      this.#chain(block ? { type: 'block', block } : { type: 'tick' });
+      while (chain.wakeAt() === 0 && performance.now() < end) this.#chain({ type: 'tick' });
       this.#isImporting = false;
-      const block = this.#imports.shift();
-      if (block) this.#chain({ type: 'block', block });
       this.#importSoon();
     });
   }
@@ -243,22 +255,41 @@ export class Drive {
   #author(input: AuthorInput): void {
     this.#guard(() => {
       // While blocks are fetched, a template would build on a block that the network has left behind.
-      const steps = !this.#parts.sync.isSyncing() || input.type === 'miners' || input.type === 'submit';
+      const steps = this.#isAuthoring() || input.type === 'miners' || input.type === 'submit';
       const start = performance.now();
       const effects = steps ? this.#parts.author.step(Date.now(), input) : [];
-      const seconds = (performance.now() - start) / 1_000;
+      this.#templateMs += performance.now() - start;
       for (const effect of effects) {
-        if (effect.type === 'template') this.#parts.meter?.proposed(seconds, effect.template.extrinsics.length);
+        if (effect.type === 'template') this.#meterTemplate(effect.template.extrinsics.length);
         this.#performAuthor(effect);
       }
       this.#wakeAuthor();
     });
   }
 
+  #isAuthoring(): boolean {
+    return !this.#parts.sync.isSyncing();
+  }
+
+  #meterTemplate(extrinsics: number): void {
+    this.#parts.meter?.proposed(this.#templateMs / 1_000, extrinsics);
+    this.#templateMs = 0;
+  }
+
   #wakeAuthor(): void {
     clearTimeout(this.#authorTimer);
-    const at = this.#parts.author.wakeAt();
+    clearImmediate(this.#authorTurn);
+    const { author } = this.#parts;
+    const at = author.wakeAt();
     if (at === undefined || this.#stopped) return;
+    if (at === 0 && this.#isAuthoring()) {
+      this.#authorTurn = setImmediate(() => {
+        const end = performance.now() + SLICE_MS;
+        do this.#author({ type: 'tick' });
+        while (author.wakeAt() === 0 && performance.now() < end);
+      });
+      return;
+    }
     this.#authorTimer = setTimeout(() => this.#author({ type: 'tick' }), Math.max(50, at - Date.now()));
   }
 
@@ -303,9 +334,11 @@ export class Drive {
         return;
       case 'gossip': {
         const { extrinsics, repeat } = effect;
-        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
         const peers = this.#parts.network.peers().map(({ id }) => id);
-        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
+        // Whoever comes later is told what waits (passOnPool).
+        if (peers.length === 0) return;
+        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
+        this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
         return;
       }
       case 'report':
