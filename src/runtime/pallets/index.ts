@@ -4,10 +4,16 @@ import { CORE_PALLETS } from '../pallets.ts';
 import { Certificates } from './certificates.ts';
 import { ComputePow } from './compute-pow.ts';
 import { Jobs } from './jobs.ts';
+import { Offences } from './offences.ts';
 import { Rewards } from './rewards.ts';
+import { session } from './session.ts';
+import { planSession, Staking } from './staking.ts';
 
 export const PALLETS: readonly PalletSource[] = [
   ...CORE_PALLETS,
+  session({ manager: planSession, handlers: [] }),
+  Staking,
+  Offences,
   ComputePow,
   Jobs,
   Certificates,
