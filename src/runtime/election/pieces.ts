@@ -83,13 +83,12 @@ export function nextRound(
     base: approval === 0n ? 0n : WHOLE / approval,
     carried,
     stakePerSeat: score === undefined ? 0n : min(approval, WHOLE / score),
-    runnerUp:
-      second === undefined ? undefined : { who: at(standing, second).who, score: scoreOf(at(standing, second)) },
+    runnerUp: next && { who: next.who, score: scoreOf(next) },
   };
   return { place: first, round };
 }
 
-/** Puts a seat on its supporters in a page: the page as it is then, and `standing` mended; undefined: none are in it. */
+/** Puts a seat on its supporters in a page and mends `standing`: the page as it is then; undefined: none are in it. */
 export function seatOn(
   page: readonly PagedBallot[],
   standing: Standing[],

@@ -11,7 +11,7 @@ import type { StakingScope } from './state.ts';
 import { EXPOSURE_PAGE, type IndividualExposure } from './types.ts';
 
 /** Entries of past eras that are forgotten in a block. */
-export const FORGOTTEN_PER_BLOCK = 64;
+const FORGOTTEN_PER_BLOCK = 64;
 const NOTHING = { total: 0n, own: 0n, nominator_count: 0, page_count: 0 };
 
 /** Puts more stake behind a candidate. A candidate's own vote is its own part. */

@@ -148,7 +148,7 @@ export const RoundCodec = struct(
 export const BagKey = fixed(10);
 
 const Seating = struct({ place: u16, score: u128, page: u32 }, { path: `${PATH}::Seating` });
-export const Phase = variant(
+const Phase = variant(
   {
     /** Takes voters, from the highest bag down; the key of the last one taken, empty before the first. */
     Voters: tuple(bytes),
@@ -162,7 +162,6 @@ export const Phase = variant(
   },
   { path: `${PATH}::ElectionPhase` },
 );
-export type Phase = Of<typeof Phase>;
 
 export const Ongoing = struct(
   {
@@ -184,7 +183,7 @@ export const Ongoing = struct(
 export type Ongoing = Of<typeof Ongoing>;
 
 /** How an era's seats were given. */
-export const SeatKind = variant({ Voted: unit, Drawn: unit, Bootstrap: unit }, { path: `${PATH}::SeatKind` });
+const SeatKind = variant({ Voted: unit, Drawn: unit, Bootstrap: unit }, { path: `${PATH}::SeatKind` });
 export const EraSeat = struct(
   { who: AccountId, kind: SeatKind, stake: u128, weight: u64 },
   { path: `${PATH}::EraSeat` },

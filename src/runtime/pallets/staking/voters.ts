@@ -9,7 +9,7 @@ import { bagOf } from '../../election/bags.ts';
 import type { StakingScope } from './state.ts';
 
 /** Voters that move in a block once an election has taken its voters. */
-export const MOVED_PER_BLOCK = 64;
+const MOVED_PER_BLOCK = 64;
 const TOP = 0xffff;
 
 /** Highest bags first, then first come: big-endian, since the state is in the order of its keys. */
