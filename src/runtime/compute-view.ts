@@ -13,6 +13,7 @@ import { isMinable, jobWork, slabOf } from './pallets/jobs/assignment.ts';
 import { type Fragment, type JobSpec, JobsDeclared, type Round, type RoundRecord } from './pallets/jobs/state.ts';
 import { distinctWins, statesToOpen } from './pallets/jobs/verification.ts';
 import { type Earned, type EraRecord, RewardsDeclared, scoreOf, standingIn, streamedWork } from './pallets/rewards.ts';
+import { StakingDeclared } from './pallets/staking/state.ts';
 import { System } from './pallets/system.ts';
 import { TransactionPayment } from './pallets/transaction-payment.ts';
 import type { RuntimeSpec } from './spec.ts';
@@ -300,7 +301,8 @@ export function supplyAudit(view: Readable): SupplyAudit {
   const balances = reader(Balances.declared, view);
   const [pool, treasury, burned] = [state.Pool.get(), state.Treasury.get(), balances.Burned.get()];
   const fees = heldFees(view);
-  const held = won + fees;
+  const staking = reader(StakingDeclared, view);
+  const held = won + fees + staking.Income.get() + staking.PayHeld.get();
   const genesis = balances.GenesisIssuance.get();
   const sum = pool + free + reserved + pending + held + treasury + burned;
   // The totals that rules go by are counted as well: a unit planted in one of them is not money yet, but it would be.

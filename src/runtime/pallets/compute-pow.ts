@@ -15,7 +15,6 @@ import { ConfigError } from '../config.ts';
 import { nextRegistrationPrice, registrationDifficulty, shownCapacity } from '../economy.ts';
 import { invalid } from '../errors.ts';
 import { constant, event, pallet, rules, type Scope } from '../pallet.ts';
-import type { RuntimeSpec } from '../spec.ts';
 import { identity, map, twox64Concat, value } from '../storage.ts';
 import { AccountId } from '../types.ts';
 import { rw } from '../weights.ts';
@@ -218,11 +217,6 @@ const SignedRegistration = struct({
 export function beaconAt(chain: Chain, height: number): Bytes {
   const at = chain.use(ComputePowDeclared);
   return must(at.state.Beacon.get(Math.max(0, height)), `beacon of height ${height}`);
-}
-
-/** The height that the rules of block `number` call settled: never the block's own, whose ticket is not known yet. */
-export function settledHeight(number: number, { settleDepth }: Pick<RuntimeSpec, 'settleDepth'>): number {
-  return Math.max(0, number - Math.max(1, settleDepth));
 }
 
 /** The account is an author no more; what it claimed is still checked and paid. */
