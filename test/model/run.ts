@@ -1,0 +1,27 @@
+/** # Model: searches finality.pml and its mutants, and prints what fell: `npm run test:model [-- --wide]`. */
+import { check, MUTANTS, missing, type Verdict } from './checker.ts';
+
+const absent = missing();
+if (absent !== undefined) {
+  console.log(`skipped: ${absent}`);
+  process.exit(0);
+}
+
+let asExpected = true;
+function row(name: string, claim: string, verdict: Verdict, holds: boolean): void {
+  const right = verdict.holds === holds;
+  asExpected &&= right;
+  const word = `${verdict.holds ? 'holds' : 'broken'}${right ? '' : ', NOT AS EXPECTED'}`;
+  const states = verdict.states.toLocaleString('en');
+  console.log(
+    `${name.padEnd(44)} ${claim.padEnd(15)} ${states.padStart(12)} ${verdict.seconds.toFixed(1).padStart(8)}  ${word}`,
+  );
+}
+
+console.log(`${'model'.padEnd(44)} ${'claim'.padEnd(15)} ${'states'.padStart(12)} ${'seconds'.padStart(8)}  verdict`);
+row('4 voters, 2 rounds, 1 liar, 1 crash, 4 blocks', 'all', check({ claim: 'all' }), true);
+if (process.argv.includes('--wide')) {
+  row('the same, 5 blocks', 'all', check({ claim: 'all', switches: ['BLOCKS=5'] }), true);
+}
+for (const { name, claim } of MUTANTS) row(name, claim, check({ claim, switches: [name] }), false);
+process.exitCode = asExpected ? 0 : 1;
