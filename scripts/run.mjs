@@ -30,6 +30,7 @@ const commands = {
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
+  crash: (args) => [[node24, [...quiet, 'test/long/crash.ts', ...args]]],
   hostile: (args) => [[node24, [...quiet, 'test/long/hostile.ts', ...args]]],
   clients: (args) => {
     installTools();

@@ -19,10 +19,10 @@ import type { BlockRef, ChainStore } from '../../src/state/store.ts';
 import { T } from '../consensus/world.ts';
 
 /** The validator's key: the same over all its lives. */
-export const VALIDATOR = keypairFromSeed('ed25519', new Uint8Array(32).fill(9));
-export const VOTERS = must(VoterSet.of([[VALIDATOR.publicKey, 1n]]), 'a set of one');
-export const SET_ID = 1n;
-export const checkVote = (signature: Bytes, message: Bytes, id: Bytes): boolean =>
+const VALIDATOR = keypairFromSeed('ed25519', new Uint8Array(32).fill(9));
+const VOTERS = must(VoterSet.of([[VALIDATOR.publicKey, 1n]]), 'a set of one');
+const SET_ID = 1n;
+const checkVote = (signature: Bytes, message: Bytes, id: Bytes): boolean =>
   verifySignature('ed25519', signature, message, id);
 
 export interface BallotParts {

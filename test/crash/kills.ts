@@ -29,6 +29,8 @@ export interface KillOptions {
   /** A bug that the loader is to have (loader.ts). */
   readonly plant?: string;
   readonly tell: (line: string) => void;
+  /** Stops at the first fault. */
+  readonly untilFault?: boolean;
 }
 
 export interface KillReport {
@@ -58,6 +60,8 @@ export interface Life {
   readonly args: readonly string[];
   /** For the shim. */
   readonly plan?: string;
+  /** No file may grow beyond this. */
+  readonly maxFileKiB?: number;
   /** The parent kills after this many lines that match, and this long. */
   readonly after: { readonly lines: number; readonly match: RegExp; readonly ms: number };
 }
@@ -98,7 +102,7 @@ export async function killMany(options: KillOptions): Promise<KillReport> {
     rmSync(dir, { recursive: true, force: true });
     mkdirSync(dir);
   };
-  while (report.kills < kills) {
+  while (report.kills < kills && !(options.untilFault && report.faults.length > 0)) {
     const life = lifeOf(roll, shim !== undefined);
     const sizes = sizesIn(dir);
     const log = join(folder, 'synced.log');
@@ -224,10 +228,15 @@ export function live(options: Place, life: Life, roll: (sides: number) => number
   const plan = life.plan === undefined ? {} : { plan: life.plan };
   const preload = shim === undefined ? {} : shimEnv(shim, dir, { ...plan, ...(log === undefined ? {} : { log }) });
   const argv = [dir, corpusFile, ...life.args, ...(plant === undefined ? [] : [`plant=${plant}`])];
-  const child = spawn(process.execPath, ['--no-warnings', LOADER, ...argv], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...preload, NODE_COMPILE_CACHE: join(options.folder, 'compiled') },
-  });
+  const limits = life.maxFileKiB === undefined ? '' : `ulimit -f ${life.maxFileKiB} && `;
+  const child = spawn(
+    'bash',
+    ['-c', `${limits}exec "$@"`, 'bash', process.execPath, '--no-warnings', LOADER, ...argv],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...preload, NODE_COMPILE_CACHE: join(options.folder, 'compiled') },
+    },
+  );
   const lines: string[] = [];
   let errors = '';
   let left = life.after.lines;
@@ -252,7 +261,7 @@ export function live(options: Place, life: Life, roll: (sides: number) => number
 }
 
 /** What was in flight when the last line was said. */
-export function operation(lines: readonly string[]): string {
+function operation(lines: readonly string[]): string {
   const last = lines.findLast((line) => line.startsWith('at ')) ?? 'at start';
   const point = last.slice(3);
   if (!lines.some((line) => line.startsWith('ready'))) {
