@@ -13,9 +13,9 @@ import { IdentityError, nodeKey, writeBlobToken } from '../../src/node/identity.
 import { StoreError } from '../../src/state/errors.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
 import { genesis } from '../consensus/world.ts';
-import { byHash, encodeCorpus, type TrueBlock } from './corpus.ts';
+import { byHash, type TrueBlock } from './corpus.ts';
 import { dice } from './dice.ts';
-import { live, never } from './kills.ts';
+import { grow, PRUNING } from './life.ts';
 import { differences, Promises } from './truth.ts';
 
 export interface DamageOptions {
@@ -71,11 +71,11 @@ export async function damageMany(options: DamageOptions): Promise<DamageReport> 
   const homes = [await homeOf(options, true), await homeOf(options, false)];
   const report: DamageReport = { cases: 0, outcomes: new Map(), faults: [] };
   while (report.cases < cases) {
-    const home = homes[report.cases % homes.length] as Home;
+    const home = homes[roll(homes.length)] as Home;
     const copy = join(folder, 'damaged');
     rmSync(copy, { recursive: true, force: true });
     cpSync(home.dir, copy, { recursive: true });
-    const { what, type, part } = damage(copy, roll, Math.floor(report.cases / homes.length));
+    const { what, type, part } = damage(copy, roll, report.cases);
     const outcome = await outcomeOf(part, { ...home, dir: copy }, truth);
     report.cases++;
     const line = `damage ${report.cases}/${cases} (seed ${seed}, ${home.name}): ${what}: ${outcome}`;
@@ -87,25 +87,30 @@ export async function damageMany(options: DamageOptions): Promise<DamageReport> 
   return report;
 }
 
-/** Fills a folder by a loader that was killed twice; `clean`: and then ran to its end. */
+/** A folder of three starts: stopped, or copied while its third one runs, which is what a kill leaves. */
 async function homeOf({ folder, corpus }: DamageOptions, clean: boolean): Promise<Home> {
   const name = clean ? 'stopped' : 'killed';
   const dir = join(folder, name);
-  mkdirSync(dir, { recursive: true });
-  const corpusFile = join(folder, 'corpus.bin');
-  writeFileSync(corpusFile, encodeCorpus(corpus));
+  const open = join(folder, `${name}-open`);
+  mkdirSync(open, { recursive: true });
   const told = new Promises();
-  const third = Math.floor(corpus.length / 3);
-  for (const die of [`die=flush:written:${third}`, `die=flush:written:${third}`, ...(clean ? ['below=3'] : [])]) {
-    const life = { kind: 'moment', args: [die], after: never } as const;
-    const { lines } = await live({ folder, dir, corpusFile }, life, dice(1));
-    for (const line of lines) told.hear(line);
+  for (const third of [1, 2, 3]) {
+    const blocks = corpus.slice(0, Math.ceil((corpus.length * third) / 3));
+    const store = await grow({ dir: open, blocks, say: (line) => told.hear(line), below: 3 });
+    // All is synced by the clean stop; of a kill only that much is: a log that lost its end gives up the rest.
+    told.saved = clean ? store.best.number : told.final.number;
+    if (third === 3 && !clean) cpSync(open, dir, { recursive: true });
+    await store.close();
   }
-  // All was synced by the clean stop; a log that lost its end gives up what no sync covered.
-  told.saved = clean ? Math.max(...corpus.map(({ number }) => number)) : told.final.number;
-  const keystore = new Keystore({ dir: join(dir, 'keystore'), passphrase: PASSPHRASE, dev: false });
-  await keystore.insert('gran', 'ed25519', '//Validator');
-  await keystore.insert('comp', 'ed25519', '//Validator//compute');
+  if (clean) cpSync(open, dir, { recursive: true });
+  // Sealing costs: once for all homes.
+  const sealed = join(folder, 'keystore');
+  const keystore = new Keystore({ dir: sealed, passphrase: PASSPHRASE, dev: false });
+  if ((await keystore.list()).length === 0) {
+    await keystore.insert('gran', 'ed25519', '//Validator');
+    await keystore.insert('comp', 'ed25519', '//Validator//compute');
+  }
+  cpSync(sealed, join(dir, 'keystore'), { recursive: true });
   const blobs = await BlobStore.open({ dir: join(dir, 'blobs'), maxBytes: 2 ** 30 });
   const contents = [1_000, 2 * CHUNK_BYTES + 77].map((length, i) => new Uint8Array(length).fill(i + 1));
   for (const bytes of contents) await blobs.put(bytes);
@@ -129,10 +134,10 @@ function damage(
     .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
     .sort();
   const present = TYPES.filter(([pattern]) => files.some((file) => pattern.test(file)));
-  // Tables, log and manifest hold the chain: two of three cases are theirs.
+  // Tables, log and manifest hold the chain: half of the cases are theirs alone.
   const weighty = present.filter(([, type]) => ['MANIFEST', 'log', 'table', 'anchor', 'CURRENT'].includes(type));
-  const among = turn % 3 === 0 ? present : weighty;
-  const [pattern, type, part] = among[Math.floor(turn / (turn % 3 === 0 ? 3 : 1)) % among.length] as (typeof TYPES)[0];
+  const among = turn % 2 === 0 ? present : weighty;
+  const [pattern, type, part] = among[Math.floor(turn / 2) % among.length] as (typeof TYPES)[0];
   const candidates = files.filter((file) => pattern.test(file));
   const file = candidates[roll(candidates.length)] as string;
   const path = join(dir, file);
@@ -142,7 +147,7 @@ function damage(
     rmSync(path);
     return { what: `${file} deleted`, type, part };
   }
-  const at = roll(bytes.length + 1);
+  const at = roll(Math.max(1, bytes.length));
   const end = kind === 2 ? bytes.length : Math.min(bytes.length, at + 1 + roll(5_000));
   const changed = Buffer.from(bytes);
   let what = `${file} cut at ${at}`;
@@ -180,7 +185,7 @@ async function outcomeOf(part: Part, home: Home, truth: ReadonlyMap<string, True
 }
 
 async function storeAgain({ dir, told }: Home, truth: ReadonlyMap<string, TrueBlock>): Promise<string> {
-  const store = await LevelStore.open({ dir, genesis, pruning: 64 });
+  const store = await LevelStore.open({ dir, genesis, pruning: PRUNING });
   try {
     const found = differences(store, truth, told);
     if (found.length > 0) return `FAULT ${found.join('; ')}`;

@@ -9,6 +9,7 @@ import { genesis } from '../consensus/world.ts';
 import { byHash, encodeCorpus, type TrueBlock } from './corpus.ts';
 import { dice } from './dice.ts';
 import { type Death, live, never } from './kills.ts';
+import { PRUNING } from './life.ts';
 import { differences, Promises } from './truth.ts';
 
 /** What main.ts gives for a StoreError (docs/operator.md). */
@@ -69,7 +70,7 @@ async function judged(death: Death, dir: string, corpus: readonly TrueBlock[]): 
   const copy = `${dir}-again`;
   rmSync(copy, { recursive: true, force: true });
   cpSync(dir, copy, { recursive: true });
-  const store = await LevelStore.open({ dir: copy, genesis, pruning: 64 });
+  const store = await LevelStore.open({ dir: copy, genesis, pruning: PRUNING });
   out.push(...differences(store, byHash(corpus), told));
   await store.verify();
   await store.close();

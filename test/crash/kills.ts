@@ -12,6 +12,7 @@ import { LevelStore, STORE_POINTS } from '../../src/state/level/level-store.ts';
 import { genesis } from '../consensus/world.ts';
 import { byHash, encodeCorpus, type TrueBlock } from './corpus.ts';
 import { dice } from './dice.ts';
+import { PRUNING } from './life.ts';
 import { powerCut, shimEnv, sizesIn } from './shim.ts';
 import { differences, Promises } from './truth.ts';
 
@@ -31,6 +32,8 @@ export interface KillOptions {
   readonly tell: (line: string) => void;
   /** Stops at the first fault. */
   readonly untilFault?: boolean;
+  /** What the lives die of, in this order, instead of what the seed draws. */
+  readonly lives?: readonly Life[];
 }
 
 export interface KillReport {
@@ -103,7 +106,7 @@ export async function killMany(options: KillOptions): Promise<KillReport> {
     mkdirSync(dir);
   };
   while (report.kills < kills && !(options.untilFault && report.faults.length > 0)) {
-    const life = lifeOf(roll, shim !== undefined);
+    const life = options.lives?.[report.kills] ?? lifeOf(roll, shim !== undefined);
     const sizes = sizesIn(dir);
     const log = join(folder, 'synced.log');
     rmSync(log, { force: true });
@@ -159,7 +162,7 @@ async function compareCopy(
   const started = performance.now();
   let store: LevelStore;
   try {
-    store = await LevelStore.open({ dir: copy, genesis, pruning: 64 });
+    store = await LevelStore.open({ dir: copy, genesis, pruning: PRUNING });
   } catch (error) {
     const isRefusal = error instanceof StoreError && error.code === 'CorruptDatabase' && error.hint !== undefined;
     // What a power cut took may be refused by name; a killed process takes nothing.
@@ -193,7 +196,7 @@ function lifeOf(roll: (sides: number) => number, hasShim: boolean): Life {
     return { kind: 'recovery', args, plan, after: never };
   }
   if (die < 45) {
-    const points = STORE_POINTS.filter((point) => point.startsWith('flush:'));
+    const points = [...STORE_POINTS.filter((point) => point.startsWith('flush:')), 'vote', 'saved'];
     return { kind: 'flush point', args: [...args, `die=${points[roll(points.length)]}:${1 + roll(40)}`], after: never };
   }
   if (die < 65 && hasShim) {
