@@ -31,6 +31,7 @@ const commands = {
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
   finality: (args) => [[node24, [...quiet, 'test/long/finality.ts', ...args]]],
+  crash: (args) => [[node24, [...quiet, 'test/long/crash.ts', ...args]]],
   hostile: (args) => [[node24, [...quiet, 'test/long/hostile.ts', ...args]]],
   clients: (args) => {
     installTools();

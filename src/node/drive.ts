@@ -67,6 +67,7 @@ export class Drive {
   #authorTimer: NodeJS.Timeout | undefined;
   #authorTurn: NodeJS.Immediate | undefined;
   #miners = 0;
+  #mayAuthor = true;
   #stopped = false;
 
   constructor(parts: DriveParts) {
@@ -124,12 +125,26 @@ export class Drive {
 
   /** A miner listens; until the returned function is called, templates are built. */
   addMiner(): () => void {
-    this.#author({ type: 'miners', count: ++this.#miners });
-    return () => this.#author({ type: 'miners', count: --this.#miners });
+    this.#countMiners(1);
+    return () => this.#countMiners(-1);
+  }
+
+  /** Whether blocks are made here: not while the disk has no room for them (disk-watch.ts). */
+  setAuthoring(may: boolean): void {
+    this.#mayAuthor = may;
+    this.#countMiners(0);
+  }
+
+  #countMiners(more: number): void {
+    this.#miners += more;
+    this.#author({ type: 'miners', count: this.#mayAuthor ? this.#miners : 0 });
   }
 
   /** Gives a ticket to the author machine; the block that it seals is imported like any other. */
   submitTicket(submission: Submission): Promise<TicketAnswer> {
+    // As if there had never been a template.
+    const best = this.#parts.store.best;
+    if (!this.#mayAuthor) return Promise.resolve({ error: { code: 'UnknownTemplate', best } });
     const request = ++this.#request;
     return new Promise((resolve) => {
       this.#tickets.set(request, resolve);
@@ -147,8 +162,14 @@ export class Drive {
       work();
     } catch (error) {
       // A machine never throws for what a peer sent: this is a bug or a broken disk.
-      this.#parts.onFatal(error);
+      this.#fail(error);
     }
+  }
+
+  /** Stops at once: what came after a failed write would be told and voted, and be gone at the next start. */
+  #fail(error: unknown): void {
+    this.stop();
+    this.#parts.onFatal(error);
   }
 
   // ---- chain
@@ -204,7 +225,7 @@ export class Drive {
     const { store, log } = this.#parts;
     switch (effect.type) {
       case 'flush':
-        store.flush(effect.sync).catch((error) => this.#parts.onFatal(error));
+        store.flush(effect.sync).catch((error) => this.#fail(error));
         return;
       case 'imported':
         if (effect.isNew) this.#tell({ type: 'imported', block: effect });

@@ -27,6 +27,7 @@ import { Sync } from '../sync/sync.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { Drive } from './drive.ts';
 import { FinalityLink } from './finality-link.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
@@ -131,6 +132,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
+  const watch = new DiskWatch({ path: chainDir, log, onFatal, setAuthoring: (may) => drive.setAuthoring(may) });
+  // Without a database nothing here grows.
+  if (!config.tmp) await watch.start();
 
   return {
     config,
@@ -141,6 +145,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     metricsPort: served?.port,
     meter,
     async stop() {
+      watch.stop();
       drive.stop();
       await served?.server.stop();
       await rpc.stop();

@@ -12,6 +12,7 @@ import type { NodeConfig } from '../../node/config.ts';
 import { type RunningNode, startNode } from '../../node/node.ts';
 import { NODE_NAME, NODE_VERSION } from '../../node/version.ts';
 import { fundedAccounts } from '../dev-accounts.ts';
+import { operatorCode } from '../exit-codes.ts';
 import { parseFlags, usage } from '../flags.ts';
 import { type LogFilter, logFilter } from '../log-filter.ts';
 import { keystoreOf } from '../secrets.ts';
@@ -79,8 +80,11 @@ async function run({ config, keystore, log, terminal, withParent }: Run): Promis
     log,
     keystore,
     onFatal: (error) => {
-      terminal.err(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      fatal.resolve(70);
+      // A failed disk is the operator's to mend: one line. Everything else is ours: where it happened.
+      const code = operatorCode(error);
+      const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+      terminal.err(`fatal: ${code === undefined ? stack : message}`);
+      fatal.resolve(code ?? 70);
     },
   });
   banner(node, log);
