@@ -119,9 +119,14 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
-  const watch = new DiskWatch({ path: chainDir, log, onFatal, setAuthoring: (may) => drive.setAuthoring(may) });
+  const fail = (error: unknown): void => {
+    drive.stop();
+    onFatal(error);
+  };
+  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
+  if (store instanceof LevelStore) void store.scrub().catch(fail);
 
   return {
     config,
