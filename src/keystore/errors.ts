@@ -11,6 +11,7 @@ export const KEYSTORE_FAULTS = {
   Gone: 'a key that was inserted here has no file: restore it, or take its line out of .inserted beside it',
   Missing: 'there is no such key: key insert makes one',
   Ambiguous: 'there are several such keys: name one with --public-key',
+  Damaged: 'which votes left this node cannot be known: restore a copy of the file, that of the last vote',
   Disk: 'the keystore cannot be read or written',
 } as const;
 
@@ -21,6 +22,11 @@ export class KeystoreError extends Error {
   override readonly name = 'KeystoreError';
   readonly code: KeystoreFault;
   readonly data: string;
+
+  /** What an operator far away may hear: without paths. */
+  static sentence(code: KeystoreFault): string {
+    return KEYSTORE_FAULTS[code];
+  }
 
   constructor(code: KeystoreFault, data: string) {
     super(`${data}: ${KEYSTORE_FAULTS[code]}`);

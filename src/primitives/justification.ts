@@ -12,6 +12,9 @@ import { Header } from './header.ts';
 // One per engine: `FRNK` and `pow_`.
 const MAX_JUSTIFICATIONS = 8;
 
+/** The engine id of GRANDPA: changes of the authority set, and proofs of finality. */
+export const GRANDPA_ENGINE = 'FRNK';
+
 /** Vec<([u8; 4], Vec<u8>)> */
 export const Justifications: Codec<readonly Engined[]> = vec(Engined, MAX_JUSTIFICATIONS);
 export type Justifications = readonly Engined[];
@@ -62,8 +65,11 @@ export function voteMessage(stage: GrandpaStage, target: Target, round: bigint, 
   return VoteMessage.enc([{ type: stage, value: target }, round, setId]);
 }
 
+/** What travels and is told is no longer than this: 256 precommits of 132 bytes, and headers on their way. */
+export const MAX_PROOF_BYTES = 192 * 1024;
+
 /** (ed25519 key, weight), in the order of the set. */
-const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
+export const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
 export type AuthorityList = Of<typeof AuthorityList>;
 
 const change = { next: AuthorityList, delay: u32 };
