@@ -1,7 +1,7 @@
 /**
  * # Disk watch: a node stops making blocks before its disk is full, and stops altogether while it still can cleanly.
  *
- * Always true: it asks every CHECK_MS; between LEAST and ENOUGH free bytes nothing changes, so that a disk near the edge
+ * Always true: it asks every CHECK_MS; between LEAST and ENOUGH free bytes nothing changes, so that a disk near an edge
  * does not turn authoring on and off. A full disk would fail some write, after which LevelDB refuses all others.
  */
 import { statfs } from 'node:fs/promises';

@@ -113,7 +113,11 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
+  const fail = (error: unknown): void => {
+    drive.stop();
+    onFatal(error);
+  };
+  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal: fail });
   const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
@@ -132,9 +136,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
-  const watch = new DiskWatch({ path: chainDir, log, onFatal, setAuthoring: (may) => drive.setAuthoring(may) });
+  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
+  if (store instanceof LevelStore) void store.scrub().catch(fail);
 
   return {
     config,

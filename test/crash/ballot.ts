@@ -1,64 +1,47 @@
 /**
- * # Ballot: the production voter as the finality of a chain in one process, a set of one: it prevotes, precommits and
- * finalizes by itself, as fast as blocks come.
+ * # Ballot: the production gadget with a set of one, so that it prevotes, precommits and finalizes by itself, as fast as
+ * blocks come; what it says goes through the node's own link to the disk, and then to a network that only listens.
  *
- * Always true: it votes for nothing that a fork of the corpus leaves (forks are two blocks deep), and hands what it
- * must remember to `persist` before the vote to `say`.
+ * Always true: it finalizes nothing that a fork of the corpus leaves: it is shown the best block `below` heights down.
  */
-import { must } from '../../src/base/assert.ts';
-import { type Bytes, equal } from '../../src/base/bytes.ts';
+import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from '../../src/consensus/finality/finality.ts';
-import type { SignedVote } from '../../src/consensus/finality/round.ts';
-import { standsOn } from '../../src/consensus/finality/vote-graph.ts';
-import { Voter, type VoterMemory } from '../../src/consensus/finality/voter.ts';
-import { VoterSet } from '../../src/consensus/finality/voter-set.ts';
+import { Grandpa } from '../../src/consensus/finality/grandpa.ts';
+import { GadgetMessage, VoterMemoryCodec } from '../../src/consensus/finality/message.ts';
+import type { VoterMemory } from '../../src/consensus/finality/voter.ts';
 import { keypairFromSeed } from '../../src/crypto/keypair.ts';
 import { verifySignature } from '../../src/crypto/verify.ts';
-import { Header } from '../../src/primitives/header.ts';
-import type { BlockRef, ChainStore } from '../../src/state/store.ts';
-import { T } from '../consensus/world.ts';
+import type { Watermarks } from '../../src/keystore/watermarks.ts';
+import { FinalityLink } from '../../src/node/finality-link.ts';
+import type { Network } from '../../src/p2p/network.ts';
+import type { ChainStore, DurableStore } from '../../src/state/store.ts';
+import { runtime, T } from '../consensus/world.ts';
 
 /** The validator's key: the same over all its lives. */
-const VALIDATOR = keypairFromSeed('ed25519', new Uint8Array(32).fill(9));
-const VOTERS = must(VoterSet.of([[VALIDATOR.publicKey, 1n]]), 'a set of one');
-const SET_ID = 1n;
-const checkVote = (signature: Bytes, message: Bytes, id: Bytes): boolean =>
-  verifySignature('ed25519', signature, message, id);
+export const VALIDATOR = keypairFromSeed('ed25519', new Uint8Array(32).fill(9));
+/** Where the gadget keeps what a voter must find again. */
+const MEMORY = 'grandpa/voter';
 
-export interface BallotParts {
-  readonly store: ChainStore;
-  readonly now: number;
-  readonly memory: VoterMemory | undefined;
-  readonly persist: (memory: VoterMemory) => void;
-  readonly say: (vote: SignedVote) => void;
-  /** Votes are for the block so far below the best one: above the depth of every fork of the corpus. */
-  readonly below: number;
+/** What a voter of this store remembers. */
+export function memoryIn(store: Pick<ChainStore, 'aux'>): VoterMemory | undefined {
+  const bytes = store.aux(MEMORY);
+  return bytes === undefined ? undefined : VoterMemoryCodec.dec(bytes);
 }
 
 export class Ballot implements Finality {
-  private readonly parts: BallotParts;
-  private readonly voter: Voter;
+  private readonly grandpa: Grandpa;
+  private readonly below: number;
 
-  constructor(parts: BallotParts) {
-    this.parts = parts;
-    const { store, memory, now } = parts;
-    this.voter = new Voter(now, {
-      setId: SET_ID,
-      voters: VOTERS,
-      // A round takes a few blocks: between two synced flushes there are some that are not.
-      gossipMs: 2 * T,
-      key: VALIDATOR,
-      finalized: store.settled,
-      verify: checkVote,
-      chain: {
-        ancestor: (of, number) => this.ancestor(of, number),
-        bestOn: (block) => this.bestOn(block),
-        header: (hash) => {
-          const bytes = store.header(hash);
-          return bytes && Header.dec(bytes);
-        },
-      },
-      ...(memory === undefined ? {} : { memory }),
+  constructor(marks: Watermarks, below: number) {
+    this.below = below;
+    this.grandpa = new Grandpa({
+      setAt: () => ({ setId: 1n, authorities: [[VALIDATOR.publicKey, 1n]] }),
+      // A round takes two blocks, which come every 2 T: between two synced flushes there are some that are not.
+      gossipMs: T,
+      keys: () => [VALIDATOR],
+      markOf: (key) => marks.markOf(key),
+      verify: (signature, message, id) => verifySignature('ed25519', signature, message, id),
+      keepEvery: 1,
     });
   }
 
@@ -66,37 +49,48 @@ export class Ballot implements Finality {
     return undefined;
   }
 
-  step(now: number, input: FinalityInput, view: FinalityView): FinalityEffect[] {
-    if (input.type !== 'head') return [];
-    const out: FinalityEffect[] = [];
-    const { finalized } = view;
-    const effects = [
-      ...this.voter.step(now, { type: 'finalized', block: finalized }),
-      ...this.voter.step(now, { type: 'head' }),
-    ];
-    for (const effect of effects) {
-      if (effect.type === 'persist') this.parts.persist(effect.memory);
-      if (effect.type === 'broadcast') this.parts.say(effect.vote);
-      if (effect.type === 'finalize') out.push(effect);
-    }
-    return out;
+  step(now: number, input: FinalityInput, view: FinalityView): readonly FinalityEffect[] {
+    return this.grandpa.step(now, input, cautious(view, this.below));
   }
+}
 
-  private ancestor(of: Bytes, number: number): BlockRef | undefined {
-    const { store } = this.parts;
-    let hash: Bytes | undefined = of;
-    let at = store.number(of);
-    while (hash !== undefined && at !== undefined && at > Math.max(number, store.settled.number)) {
-      hash = store.parent(hash);
-      at--;
-    }
-    return hash !== undefined && at === number ? { hash, number } : undefined;
-  }
+/** The view with a best block that no fork of the corpus leaves. */
+function cautious(view: FinalityView, below: number): FinalityView {
+  return {
+    best: view.best,
+    finalized: view.finalized,
+    ancestor: (of, number) => view.ancestor(of, number),
+    bestOn(block) {
+      const { best } = view;
+      const target = view.ancestor(best.hash, best.number - below);
+      const stands = target && view.ancestor(target.hash, block.number);
+      return stands && toHex(stands.hash) === toHex(block.hash) ? target : block;
+    },
+    header: (hash) => view.header(hash),
+    justification: (hash) => view.justification(hash),
+    record: (name) => view.record(name),
+  };
+}
 
-  private bestOn(block: BlockRef): BlockRef | undefined {
-    const { below, store } = this.parts;
-    const target = this.ancestor(store.best.hash, store.best.number - below);
-    if (target === undefined) return equal(block.hash, store.settled.hash) ? block : undefined;
-    return standsOn({ ancestor: (of, n) => this.ancestor(of, n) }, target, block) ? target : block;
-  }
+/** The node's link from the gadget to the disk; `say` hears the votes that leave the process. */
+export function linkOf(
+  store: DurableStore,
+  marks: Watermarks,
+  say: (message: Bytes) => void,
+  onFatal: (error: unknown) => void,
+): FinalityLink {
+  const network: Pick<Network, 'publish' | 'request' | 'report'> = {
+    publish: (_topic, message) => Promise.resolve(say(message)),
+    request: () => Promise.resolve(new Uint8Array(0)),
+    report: () => {},
+  };
+  return new FinalityLink({ store, runtime, marks, network: network as Network, log: () => {}, onFatal });
+}
+
+/** A vote as the line that tells of it; undefined for anything else that a gadget says. */
+export function voteLine(message: Bytes): string | undefined {
+  const said = GadgetMessage.dec(message);
+  if (said.type !== 'Vote') return undefined;
+  const { round, stage, target } = said.value.vote;
+  return `vote ${round} ${stage} ${target.number} ${toHex(target.hash)}`;
 }

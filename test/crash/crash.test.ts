@@ -25,14 +25,14 @@ function folderOf(name: string): string {
   return join(root, name);
 }
 
-const soon = { lines: 20, match: /^(import|at flush)/, ms: 0 };
+const soon = { lines: 30, match: /^(import|at flush)/, ms: 0 };
 const PLAIN: readonly Life[] = [
-  { kind: 'flush point', args: ['below=3', 'die=flush:written:8'], after: never },
+  { kind: 'flush point', args: ['below=3', 'die=flush:written:16'], after: never },
   { kind: 'recovery', args: ['below=4', 'die=open:records:1'], after: never },
   { kind: 'moment', args: ['below=5'], after: soon },
 ];
 const WITH_SHIM: readonly Life[] = [
-  { kind: 'system call', args: ['below=3'], plan: 'write:14:torn', after: never },
+  { kind: 'system call', args: ['below=3'], plan: 'write:30:torn', after: never },
   { kind: 'recovery', args: ['below=4'], plan: 'sync:1:kill', after: never },
   { kind: 'power', args: ['below=5'], after: soon },
 ];

@@ -9,13 +9,15 @@ import { BlobStore } from '../../src/blobs/store.ts';
 import { CHUNK_BYTES, idOf, statOf } from '../../src/blobs/tree.ts';
 import { KeystoreError } from '../../src/keystore/errors.ts';
 import { Keystore } from '../../src/keystore/keystore.ts';
+import { Watermarks } from '../../src/keystore/watermarks.ts';
 import { IdentityError, nodeKey, writeBlobToken } from '../../src/node/identity.ts';
 import { StoreError } from '../../src/state/errors.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
-import { genesis } from '../consensus/world.ts';
+import { GENESIS, genesis } from '../consensus/world.ts';
+import { VALIDATOR } from './ballot.ts';
 import { byHash, type TrueBlock } from './corpus.ts';
 import { dice } from './dice.ts';
-import { grow, PRUNING } from './life.ts';
+import { grow, MARKS, PRUNING } from './life.ts';
 import { differences, Promises } from './truth.ts';
 
 export interface DamageOptions {
@@ -40,6 +42,8 @@ interface Home {
   readonly told: Promises;
   readonly keys: readonly string[];
   readonly nodeKey: Bytes;
+  /** The last vote that the file of votes tells of. */
+  readonly mark: string;
   readonly blobs: readonly Bytes[];
 }
 
@@ -53,6 +57,7 @@ const TYPES: readonly [RegExp, string, Part][] = [
   [/^db\/LOCK$/, 'LOCK', 'store'],
   [/^db\/LOG/, 'LOG', 'store'],
   [/^anchor$/, 'anchor', 'store'],
+  [/^grandpa-votes$/, 'votes', 'votes'],
   [/^keystore\/[0-9a-f]+$/, 'key', 'keys'],
   [/^keystore\/\.inserted$/, 'list of keys', 'keys'],
   [/^network\/secret_ed25519$/, 'network secret', 'identity'],
@@ -62,7 +67,7 @@ const TYPES: readonly [RegExp, string, Part][] = [
   [/^blobs\/.*\.part$/, 'partial blob', 'blobs'],
   [/^blobs\/.*\.roots$/, 'chunk roots', 'blobs'],
 ];
-type Part = 'store' | 'keys' | 'identity' | 'token' | 'blobs';
+type Part = 'store' | 'votes' | 'keys' | 'identity' | 'token' | 'blobs';
 
 export async function damageMany(options: DamageOptions): Promise<DamageReport> {
   const { folder, cases, seed, tell } = options;
@@ -120,7 +125,8 @@ async function homeOf({ folder, corpus }: DamageOptions, clean: boolean): Promis
   await blobs.close();
   await writeBlobToken(dir);
   const keys = (await keystore.list()).map(({ keyType, publicKey }) => keyType + publicKey);
-  return { name, dir, told, keys, nodeKey: await nodeKey(join(dir, 'network')), blobs: [...contents, partial] };
+  const [key, mark] = [await nodeKey(join(dir, 'network')), await markIn(dir)];
+  return { name, dir, told, keys, nodeKey: key, mark, blobs: [...contents, partial] };
 }
 
 /** Changes one file: of each type in turn, so that none is left out. */
@@ -169,6 +175,7 @@ async function outcomeOf(part: Part, home: Home, truth: ReadonlyMap<string, True
   try {
     const found = await {
       store: storeAgain,
+      votes: votesAgain,
       keys: keysAgain,
       identity: identityAgain,
       token: tokenAgain,
@@ -194,6 +201,18 @@ async function storeAgain({ dir, told }: Home, truth: ReadonlyMap<string, TrueBl
   } finally {
     await store.close();
   }
+}
+
+/** The mark of a lost file is made again with the next vote; until then the database remembers that vote itself. */
+async function votesAgain({ dir, mark }: Home): Promise<string> {
+  const found = await markIn(dir);
+  if (found === 'none') return 'missing';
+  return found === mark ? 'equal' : `FAULT the mark is ${found}, not ${mark}`;
+}
+
+async function markIn(dir: string): Promise<string> {
+  const mark = (await Watermarks.open(join(dir, MARKS), GENESIS)).markOf(VALIDATOR.publicKey);
+  return mark === undefined ? 'none' : `${mark.setId} ${mark.round} ${mark.stage}`;
 }
 
 async function keysAgain({ dir, keys }: Home): Promise<string> {

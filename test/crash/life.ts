@@ -1,19 +1,21 @@
 /**
- * # Life: a node reduced to what a crash can hurt: the chain machine, a voter and the store on disk, fed with blocks as
- * fast as it takes them. It says each step before it goes on (loader.ts lists the lines).
+ * # Life: a node reduced to what a crash can hurt: the chain machine, its finality and the store on disk, fed with
+ * blocks as fast as it takes them. It says each step before it goes on (loader.ts lists the lines).
  */
-import { toHex } from '../../src/base/bytes.ts';
+import { join } from 'node:path';
+import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { Chain, type ChainEffect } from '../../src/consensus/chain.ts';
-import { keepMemory, keptMemory } from '../../src/consensus/finality/memory.ts';
-import type { SignedVote } from '../../src/consensus/finality/round.ts';
+import { Watermarks } from '../../src/keystore/watermarks.ts';
 import { LevelStore, type StorePoint } from '../../src/state/level/level-store.ts';
-import type { BlockRef } from '../../src/state/store.ts';
-import { consensusRules, genesis } from '../consensus/world.ts';
-import { Ballot } from './ballot.ts';
+import type { BlockRef, DurableStore } from '../../src/state/store.ts';
+import { consensusRules, GENESIS, genesis } from '../consensus/world.ts';
+import { Ballot, linkOf, voteLine } from './ballot.ts';
 import { type TrueBlock, timeOf } from './corpus.ts';
 
 /** Undo records that are kept. */
 export const PRUNING = 64;
+/** Beside anchor and database, as in a node. */
+export const MARKS = 'grandpa-votes';
 
 export interface LifeParts {
   readonly dir: string;
@@ -28,59 +30,56 @@ export interface LifeParts {
 
 /** Opens the chain and imports what it does not have yet; the open store. Rejects with the error of a failed write. */
 export async function grow(parts: LifeParts): Promise<LevelStore> {
-  const { dir, blocks, say, onPoint, below } = parts;
+  const { dir, blocks, say, onPoint, below, plant } = parts;
   const started = performance.now();
   const store = await LevelStore.open({ dir, genesis, pruning: PRUNING, ...(onPoint ? { onPoint } : {}) });
-  const votes: SignedVote[] = [];
-  const finality = new Ballot({
-    store,
-    now: timeOf(store.best.number),
-    memory: keptMemory(store),
-    persist: (memory) => keepMemory(store, memory),
-    say: (vote) => votes.push(vote),
-    below,
-  });
-  const chain = new Chain({ rules: consensusRules, store, finality });
+  const marks = await Watermarks.open(join(dir, MARKS), GENESIS);
+  const chain = new Chain({ rules: consensusRules, store, finality: new Ballot(marks, below) });
+  const failed = Promise.withResolvers<never>();
+  const disk = plant === 'no-sync' ? careless(store) : store;
+  const heard = (message: Bytes): void => {
+    const line = voteLine(message);
+    if (line !== undefined) say(line);
+  };
+  const link = linkOf(disk, marks, heard, failed.reject);
+  const perform = async (effects: readonly ChainEffect[]): Promise<void> => {
+    const finals: BlockRef[] = [];
+    let written = Promise.resolve();
+    for (const effect of effects) {
+      if (effect.type === 'flush') written = disk.flush(effect.sync);
+      if (effect.type === 'finalized') finals.push(...effect.blocks.slice(-1));
+      if (effect.type === 'broadcast' && plant === 'vote-first') heard(effect.message);
+      else if (effect.type === 'broadcast' || effect.type === 'persist') link.perform(effect, () => Promise.resolve());
+    }
+    const { number } = store.best;
+    await written;
+    say(`saved ${number}`);
+    for (const { hash, number } of finals) say(`final ${number} ${toHex(hash)}`);
+  };
   say(`ready ${store.best.number} ${store.settled.number} ${Math.round(performance.now() - started)}`);
-  const flushes: Promise<void>[] = [];
+  const writes: Promise<void>[] = [];
   for (const block of blocks) {
     if (store.number(block.hash) !== undefined || block.number <= store.settled.number) continue;
     say(`import ${block.number}`);
     const at = timeOf(block.number);
     const effects: ChainEffect[] = [...chain.step(at, { type: 'block', block: { ...block, origin: { type: 'own' } } })];
     while (chain.wakeAt() === 0) effects.push(...chain.step(at, { type: 'tick' }));
-    flushes.push(perform(parts, store, effects, votes.splice(0)));
+    writes.push(perform(effects));
     // As in a node the next block does not wait for the disk; here it waits for the write before the last.
-    await flushes[flushes.length - 2];
+    await Promise.race([writes[writes.length - 2], failed.promise]);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await flushes[flushes.length - 1];
+  await Promise.race([writes[writes.length - 1], failed.promise]);
   return store;
 }
 
-async function perform(
-  { say, plant }: LifeParts,
-  store: LevelStore,
-  effects: readonly ChainEffect[],
-  votes: readonly SignedVote[],
-): Promise<void> {
-  const finals: BlockRef[] = [];
-  let [writes, sync] = [false, votes.length > 0];
-  for (const effect of effects) {
-    if (effect.type === 'flush') [writes, sync] = [true, sync || effect.sync];
-    if (effect.type === 'finalized') finals.push(...effect.blocks.slice(-1));
-  }
-  if (!writes && votes.length === 0) return;
-  const { number } = store.best;
-  const tell = (): void => {
-    for (const { hash, number } of finals) say(`final ${number} ${toHex(hash)}`);
-  };
-  const vote = (): void => {
-    for (const { round, stage, target } of votes) say(`vote ${round} ${stage} ${target.number} ${toHex(target.hash)}`);
-  };
-  if (plant === 'vote-first') vote();
-  await store.flush(sync && plant !== 'no-sync');
-  say(`saved ${number}`);
-  tell();
-  if (plant !== 'vote-first') vote();
+/** The store of a node that takes a write for a synced one. */
+function careless(store: LevelStore): DurableStore {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'flush') return () => target.flush(false);
+      const found: unknown = Reflect.get(target, name);
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+  });
 }

@@ -4,10 +4,10 @@
  * Always true: a promise is only what the process had told before it died; the blocks are those of the corpus.
  */
 import { type Bytes, compare, equal, toHex } from '../../src/base/bytes.ts';
-import { keptMemory } from '../../src/consensus/finality/memory.ts';
 import type { LevelStore } from '../../src/state/level/level-store.ts';
 import { StateTree } from '../../src/state/tree.ts';
 import { GENESIS } from '../consensus/world.ts';
+import { memoryIn } from './ballot.ts';
 import type { TrueBlock } from './corpus.ts';
 
 /** What a process has told before it died. */
@@ -66,7 +66,7 @@ export function differences(store: LevelStore, truth: ReadonlyMap<string, TrueBl
     const root = truth.get(toHex(hash))?.stateRoot;
     if (number > 0) expect(same(rootOf(store, hash), root), `state root of block ${number} differs`);
   }
-  const memory = keptMemory(store);
+  const memory = memoryIn(store);
   if (told.round > 0n) {
     expect(memory !== undefined && memory.round >= told.round, `a vote of round ${told.round} left unremembered`);
     for (const [place, target] of told.votes) {

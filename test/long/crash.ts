@@ -16,6 +16,7 @@ import { type DiskReport, diskFaults } from '../crash/disk.ts';
 import { type KillReport, killMany } from '../crash/kills.ts';
 import { timeToServe } from '../crash/serve.ts';
 import { compileShim } from '../crash/shim.ts';
+import { failingSync, fillingDisk } from '../crash/whole-node.ts';
 
 const { values } = parseArgs({
   options: {
@@ -109,6 +110,12 @@ async function disks(corpus: readonly TrueBlock[], shim: string | undefined): Pr
     report.faults.length === 0,
     `${report.cases} full and failing disks: ${report.faults.join(' | ') || 'no fault'}`,
   );
+  const failing = shim === undefined ? undefined : await failingSync(folderOf('failing'), shim);
+  const filling = await fillingDisk(folderOf('filling'));
+  for (const [name, faults] of Object.entries({ 'whose syncs fail': failing, 'that fills': filling })) {
+    if (faults === undefined) console.log(`notice: no whole node on a disk ${name}: it cannot be made here`);
+    else check(faults.length === 0, `a whole node on a disk ${name}: ${faults.join(' | ') || 'ends with its code'}`);
+  }
 }
 
 async function damages(corpus: readonly TrueBlock[]): Promise<void> {
