@@ -9,6 +9,7 @@ import { chainHeadMethods } from './chain-head.ts';
 import { computeMethods } from './compute.ts';
 import { minerMethods } from './miner.ts';
 import { rewardsMethods } from './rewards.ts';
+import { stakingMethods } from './staking.ts';
 import { stateMethods } from './state.ts';
 import { systemMethods } from './system.ts';
 import { transactionMethods } from './transaction.ts';
@@ -25,6 +26,7 @@ export function allMethods(): Method[] {
     ...archiveMethods(),
     ...computeMethods(),
     ...rewardsMethods(),
+    ...stakingMethods(),
     ...minerMethods(),
     method('rpc_methods', [], ({ registry }) => ({ methods: registry.names() })),
     discoverMethod(),
