@@ -33,7 +33,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
   const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
   const consensus: ConsensusRules = {
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
-    seals: { author: sealAuthor, fragment: sealFragment },
+    seals: { author: (view, account) => sealAuthor(view, account, runtime.spec), fragment: sealFragment },
     runtime,
     evaluate,
   };

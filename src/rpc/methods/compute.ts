@@ -83,7 +83,7 @@ function accountMethods(): Method[] {
     }),
     method('compute_boost', [account, optionalHash], (context, who, at) => {
       return read(context, at, (view) => {
-        const author = compute.sealAuthor(view, who);
+        const author = compute.sealAuthor(view, who, context.backend.runtime.spec);
         return author ? { boostPpm: author.boostPpm } : null;
       });
     }),

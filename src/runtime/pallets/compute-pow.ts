@@ -10,9 +10,11 @@ import { bool, fixed, hash, type Of, option, struct, u16, u32, u64, u128, vec } 
 import { blake2_256 } from '../../crypto/hash.ts';
 import { MultiSignature } from '../../primitives/account.ts';
 import { readSealed } from '../../primitives/pow.ts';
+import { countsAsBoosted, winsWithin, withWin } from '../boost.ts';
 import type { Chain } from '../chain.ts';
 import { ConfigError } from '../config.ts';
-import { nextRegistrationPrice, registrationDifficulty, shownCapacity } from '../economy.ts';
+import { eraOf } from '../context.ts';
+import { nextRegistrationPrice, registrationDifficulty, STREAM_ERAS, shownCapacity } from '../economy.ts';
 import { invalid } from '../errors.ts';
 import { constant, event, pallet, rules, type Scope } from '../pallet.ts';
 import { identity, map, twox64Concat, value } from '../storage.ts';
@@ -21,6 +23,7 @@ import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
 import { JobsDeclared } from './jobs/state.ts';
 import { holdAuthorPay, RewardsDeclared } from './rewards.ts';
+import { StakingDeclared } from './staking/state.ts';
 import { System } from './system.ts';
 
 const PATH = 'pallet_compute_pow';
@@ -71,6 +74,9 @@ export const Win = struct(
 );
 export type Win = Of<typeof Win>;
 
+/** Boosted wins of an account in an era. */
+const EraWins = struct({ era: u32, wins: u32 }, { path: `${PATH}::EraWins` });
+
 const RegistrationTicket = struct({ attempt: u32, ti: u32, tj: u32, s: u32 }, { path: `${PATH}::RegistrationTicket` });
 
 const HEIGHT = twox64Concat(u32, 'heights are given by the chain');
@@ -88,6 +94,7 @@ export const ComputePowDeclared = pallet('ComputePow', {
     KeyOwner: map('The account of a compute key.', fixed(32), AccountId),
     Beacon: map('beacon_h for the last blocks.', HEIGHT, hash),
     Wins: map('Blocks won with a fragment, in order.', identity(hash, 'an id is a hash'), vec(Win, MAX_WINS), []),
+    BoostedWins: map('Wins that counted with a boost, of the last 24 eras.', AccountId, vec(EraWins, STREAM_ERAS), []),
     Wanting: value(
       'Accounts that registered in this block: the next one gives them fragments.',
       vec(AccountId, REGISTRATIONS_PER_BLOCK),
@@ -259,6 +266,7 @@ function recordParent(at: At): void {
   const before = must(at.state.Beacon.get(header.number - 1), 'the beacon is a chain');
   at.state.Beacon.put(header.number, blake2_256(concat(before, ticket)));
   if (header.number > BEACONS) at.state.Beacon.delete(header.number - BEACONS);
+  countBoosted(at, pre.author, header.number);
   at.emit.BlockWon({ author: pre.author, fragment: pre.fragment, step: pre.step, node: pre.node });
   const fragment = at.use(JobsDeclared).state.Fragments.get(pre.fragment);
   if (fragment === undefined) return;
@@ -268,4 +276,13 @@ function recordParent(at: At): void {
     ...wins,
     { height: header.number, step: pre.step, node: pre.node, root_a: seal.rootA, root_b: seal.rootB, pay },
   ]);
+}
+
+/** Counts a win of block `number` that had a boost, as its author's parent state gave it (rule R). */
+function countBoosted(at: At, author: Bytes, number: number): void {
+  const sources = { staking: at.use(StakingDeclared).state, rewards: at.use(RewardsDeclared).state };
+  const era = eraOf(number, at.spec.eraBlocks);
+  const list = at.state.BoostedWins.get(author);
+  if (!countsAsBoosted(sources, at.spec, author, number, winsWithin(list, era))) return;
+  at.state.BoostedWins.put(author, withWin(list, era));
 }

@@ -8,6 +8,7 @@
 import type { Bytes } from '../../../base/bytes.ts';
 import { min, mulDivFloor, PERBILL } from '../../../base/fixed.ts';
 import type { Chain } from '../../chain.ts';
+import { MAX_SEATS } from '../../election/ballots.ts';
 import type { PagedBallot } from '../../election/pieces.ts';
 import { credit } from '../balances.ts';
 import { RewardsDeclared } from '../rewards/state.ts';
@@ -45,7 +46,7 @@ export function noteAuthor(chain: Chain, producer: Bytes): void {
   at.state.ErasRewardPoints.mutate(era, ({ total, individual }) => {
     const key = producer.join();
     const known = individual.some(([who]) => who.join() === key);
-    if (!known && individual.length >= at.spec.staking.seats) return { total, individual };
+    if (!known && individual.length >= MAX_SEATS) return { total, individual };
     const counted = individual.map(([who, n]): [Bytes, number] => [who, who.join() === key ? n + 1 : n]);
     return { total: total + 1, individual: known ? counted : [...individual, [producer, 1]] };
   });

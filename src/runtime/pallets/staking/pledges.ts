@@ -67,7 +67,7 @@ function sharesFor(amount: bigint, days: number): bigint {
 }
 
 /** What an account's pledges have earned and were not paid. */
-export function incomeOf(perShare: bigint, pledges: readonly Pledge[]): bigint {
+function incomeOf(perShare: bigint, pledges: readonly Pledge[]): bigint {
   return pledges.reduce((sum, { shares, paid_at }) => sum + ((perShare - paid_at) * shares) / PER_SHARE, 0n);
 }
 
