@@ -2,8 +2,8 @@
  * # Finality: the voting rules of src/consensus/finality, small enough to try all of it.
  *
  * Four voters of weight 1, of whom one lies; two rounds of prevotes and precommits; one crash. Block 0 is final and
- * began the authority set: votes of the set before are still in the air. Always true, whatever is lost, late, or told to some
- * only: the claims at the end. Each switch -D... breaks one rule; checker.ts says which claim must fall.
+ * began the authority set: votes of the set before are still in the air. Always true, whatever is lost, late, or told
+ * to some only: the claims at the end. Each switch -D... breaks one rule; checker.ts says which claim must fall.
  *
  * What makes it small, and why nothing is lost by it: more can happen here than in voter.ts, never less.
  * - A voter acts on *some* set of the votes that were sent, chosen anew each time. So delay, loss, reordering, catch-up
