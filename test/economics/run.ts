@@ -28,7 +28,10 @@ for (const [asert, boost] of [
       const got = withhold({ alpha, gamma, boost, asert, seed: SEED, blocks: BLOCKS });
       const said = `${got.share.toFixed(3)} ± ${(2 * got.standardError).toFixed(3)}`;
       // The formula is for less than half of all chances.
-      return [got.share > honest ? `**${said}**` : said, honest < 0.5 ? eyalSirer(honest, gamma).toFixed(3) : '-'];
+      return [
+        got.share - 2 * got.standardError > honest ? `**${said}**` : said,
+        honest < 0.5 ? eyalSirer(honest, gamma).toFixed(3) : '-',
+      ];
     });
     row([alpha.toFixed(2), honest.toFixed(3), ...cells]);
   }

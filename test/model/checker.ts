@@ -13,7 +13,7 @@ const MODEL = join(import.meta.dirname, 'finality.pml');
 /** A search takes seconds; beyond this something else is wrong. */
 const LIMIT_MS = 600_000;
 
-export type Claim = 'no_conflict' | 'said_once' | 'estimate_binds' | 'all';
+export type Claim = 'no_conflict' | 'said_once' | 'estimate_binds' | 'all' | 'rounds_complete';
 
 export interface Search {
   readonly claim: Claim;
@@ -28,6 +28,8 @@ export interface Mutant {
   /** What is wrong with it. */
   readonly bug: string;
   readonly claim: Claim;
+  /** What it needs beside its own switch. */
+  readonly with?: string;
 }
 
 /** Each breaks one rule; `claim` is what must fall first. */
@@ -42,6 +44,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'AMNESIA', bug: 'a restarted voter has forgotten its votes', claim: 'said_once' },
   { name: 'ROUND_FORGOTTEN', bug: 'a restarted voter begins with round 1', claim: 'said_once' },
   { name: 'SENT_BEFORE_PERSISTED', bug: 'a vote leaves before it is on disk', claim: 'said_once' },
+  { name: 'NEVER_REPEATED', bug: 'what a crash kept back is lost', claim: 'rounds_complete', with: 'LIAR_GONE' },
 ];
 
 export interface Verdict {

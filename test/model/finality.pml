@@ -2,8 +2,8 @@
  * # Finality: the voting rules of src/consensus/finality, small enough to try all of it.
  *
  * Four voters of weight 1, of whom one lies; two rounds of prevotes and precommits; one crash. Block 0 is final and
- * began the authority set: votes of the set before are still in the air. Always true, whatever is lost, late, or told to some
- * only: the claims at the end. Each switch -D... breaks one rule; checker.ts says which claim must fall.
+ * began the authority set: votes of the set before are still in the air. Always true, whatever is lost, late, or told
+ * to some only: the claims at the end. Each switch -D... breaks one rule; checker.ts says which claim must fall.
  *
  * What makes it small, and why nothing is lost by it: more can happen here than in voter.ts, never less.
  * - A voter acts on *some* set of the votes that were sent, chosen anew each time. So delay, loss, reordering, catch-up
@@ -63,11 +63,15 @@ byte precommittable[ROUNDS];
 bool conflict;
 bool doubled;
 bool unbound;
+#ifdef LIAR_GONE
+bool stalled;
+#endif
 
 /* Scratch, of no meaning between steps. */
 hidden byte va, vb, vc, vd, every, voted, quiet, more, ghost, estimate, floors, x, y;
 hidden byte n[5];
 hidden byte child, completable;
+hidden byte ghostThen, estimateThen, completableThen;
 
 /* Whether a voter can appear with vote v in a view of stage s and round r. */
 #ifdef SET_ID_IGNORED
@@ -77,6 +81,14 @@ hidden byte child, completable;
 #define heard(i, r, s) (sent[slot(i, r, s)])
 #endif
 #define ALL (bit(BLOCKS) - 1)
+/* For what the liar may vote, and his weight. */
+#ifdef LIAR_GONE
+#define LIES 0
+#define LIARS 0
+#else
+#define LIES ALL
+#define LIARS (VOTERS - HONEST)
+#endif
 #define several(m) (((m) & ((m) - 1)) != 0)
 #define may(v, m) ((v) == NONE || ((v) == EVERYWHERE && several(m)) || ((v) != EVERYWHERE && ((m) & bit((v) - 1))))
 
@@ -155,7 +167,7 @@ inline surveyPrevotes(r) {
   FIRST(va, heard(0, r, PREVOTE))
   FIRST(vb, heard(1, r, PREVOTE))
   FIRST(vc, heard(2, r, PREVOTE))
-  FIRST(vd, ALL)
+  FIRST(vd, LIES)
     weigh();
     findGhost();
     if
@@ -169,7 +181,7 @@ inline surveyPrecommits(r) {
   FIRST(va, heard(0, r, PRECOMMIT))
   FIRST(vb, heard(1, r, PRECOMMIT))
   FIRST(vc, heard(2, r, PRECOMMIT))
-  FIRST(vd, ALL)
+  FIRST(vd, LIES)
     weigh();
     ghost = 0;
     do
@@ -196,7 +208,7 @@ inline surveyPrecommits(r) {
 /* Who precommitted in round r for x or above. */
 #define above(x) ((x) == 0 -> ALL : ((x) % 2 == 1 -> (bit(x) | bit((x) + 1)) & ALL : bit(x)))
 #define backs(i, r, x) ((sent[slot(i, r, PRECOMMIT)] & above(x)) != 0)
-#define provable(r, x) (backs(0, r, x) + backs(1, r, x) + backs(2, r, x) + (VOTERS - HONEST) >= THRESHOLD)
+#define provable(r, x) (backs(0, r, x) + backs(1, r, x) + backs(2, r, x) + LIARS >= THRESHOLD)
 
 /* What round r finalizes, and what the claims say of it. */
 inline surveyProofs(r) {
@@ -346,6 +358,49 @@ inline order(i) {
   fi
 }
 
+#ifdef LIAR_GONE
+/* The view of all that was sent. */
+#define voteFor(m) ((m) == 4 -> 3 : ((m) == 8 -> 4 : ((m) == 16 -> 5 : (m))))
+inline hearAll(r, s) {
+  va = voteFor(sent[slot(0, r, s)]);
+  vb = voteFor(sent[slot(1, r, s)]);
+  vc = voteFor(sent[slot(2, r, s)]);
+  vd = NONE;
+  weigh()
+}
+inline surveyRound(r) {
+  hearAll(r, PREVOTE);
+  findGhost();
+  hearAll(r, PRECOMMIT);
+  completable = false;
+  if
+  :: ghost != NO_BLOCK -> findEstimate()
+  :: else
+  fi
+}
+#ifdef NEVER_REPEATED
+#define hasUnsent(i) false
+#else
+#define hasUnsent(i) \
+  (unsent(i, 0, PREVOTE) || unsent(i, 0, PRECOMMIT) || unsent(i, 1, PREVOTE) || unsent(i, 1, PRECOMMIT))
+#endif
+#define entered(i) said(i, 1, PREVOTE)
+#define canPrevote(i) (!entered(i) && (!said(i, 0, PREVOTE) || completableThen))
+#define canPrecommitThen(i) (!entered(i) && !said(i, 0, PRECOMMIT) && ghostThen != NO_BLOCK)
+#define canPrecommit(i) (entered(i) && !said(i, 1, PRECOMMIT) && ghost != NO_BLOCK && on(ghost, estimateThen))
+#define canSpeak(i) (hasUnsent(i) || canPrevote(i) || canPrecommitThen(i) || canPrecommit(i))
+
+/* Nobody who hears everything has anything left to say, and the second round cannot be left. */
+inline surveyHealed() {
+  surveyRound(0);
+  ghostThen = ghost;
+  estimateThen = estimate;
+  completableThen = completable;
+  surveyRound(1);
+  stalled = !completable && !canSpeak(0) && !canSpeak(1) && !canSpeak(2)
+}
+#endif
+
 #ifdef TABLE
 /* What a round says of every view, up to the order of voters, to compare with round.ts. */
 #define sorted (va <= vb && vb <= vc && vc <= vd && vc != EVERYWHERE)
@@ -393,16 +448,21 @@ active proctype Voters() {
       :: !said(me, 1, PREVOTE) && prevotable[1] != 0 -> vote(1, PREVOTE, prevotable[1])
       :: said(me, 1, PREVOTE) && !said(me, 1, PRECOMMIT) && precommittable[1] != 0 ->
         vote(1, PRECOMMIT, precommittable[1])
+#ifndef NEVER_REPEATED
       /* What a crash kept from being sent is said again. */
       :: unsent(me, 0, PREVOTE) -> repeat(0, PREVOTE)
       :: unsent(me, 0, PRECOMMIT) -> repeat(0, PRECOMMIT)
       :: unsent(me, 1, PREVOTE) -> repeat(1, PREVOTE)
       :: unsent(me, 1, PRECOMMIT) -> repeat(1, PRECOMMIT)
+#endif
       :: crashes < CRASHES -> restart(me)
       :: else
       fi;
       d_step {
         order(0); order(1); order(0);
+#ifdef LIAR_GONE
+        surveyHealed();
+#endif
         me = 0; block = 0; x = 0; y = 0
       }
     }
@@ -416,4 +476,8 @@ ltl said_once { [] !doubled }
 /* Wherever a round is left, whatever it may finalize binds the votes of the next one. */
 ltl estimate_binds { [] !unbound }
 ltl all { [] (!conflict && !doubled && !unbound) }
+#ifdef LIAR_GONE
+/* Each step leaves less to say, so whoever never stalls completes both rounds, crash or not. */
+ltl rounds_complete { [] !stalled }
+#endif
 #endif

@@ -1,4 +1,4 @@
-/** # The model of finality: says of every view what round.ts says, and holds; `npm run test:model` searches all of it. */
+/** # The model of finality: of every view it says what round.ts says, and it holds; in full: `npm run test:model`. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Round } from '../../src/consensus/finality/round.ts';
@@ -53,6 +53,10 @@ test('without a crash no state of four voters and two rounds breaks a claim', { 
   const { holds, states } = check({ claim: 'all', switches: ['CRASHES=0'], plain: true });
   assert.ok(holds);
   assert.ok(states > 100_000, `${states} states`);
+});
+
+test('with one voter gone and another that crashes and returns both rounds complete', { skip }, () => {
+  assert.ok(check({ claim: 'rounds_complete', switches: ['LIAR_GONE'], plain: true }).holds);
 });
 
 test('a model whose voters forget their votes in a crash is found out', { skip }, () => {

@@ -8,14 +8,20 @@ if (absent !== undefined) {
 }
 
 let asExpected = true;
-function row(name: string, claim: string, verdict: Verdict, holds: boolean): void {
+function row(name: string, claim: string, verdict: Verdict, holds: boolean, bug = ''): void {
   const right = verdict.holds === holds;
   asExpected &&= right;
   const word = `${verdict.holds ? 'holds' : 'broken'}${right ? '' : ', NOT AS EXPECTED'}`;
-  const states = verdict.states.toLocaleString('en');
-  console.log(
-    `${name.padEnd(44)} ${claim.padEnd(15)} ${states.padStart(12)} ${verdict.seconds.toFixed(1).padStart(8)}  ${word}`,
-  );
+  const [states, seconds] = [verdict.states.toLocaleString('en'), verdict.seconds.toFixed(1)];
+  const cells = [
+    name.padEnd(44),
+    claim.padEnd(15),
+    states.padStart(12),
+    seconds.padStart(8),
+    ` ${word.padEnd(7)}`,
+    bug,
+  ];
+  console.log(cells.join(' ').trimEnd());
 }
 
 console.log(`${'model'.padEnd(44)} ${'claim'.padEnd(15)} ${'states'.padStart(12)} ${'seconds'.padStart(8)}  verdict`);
@@ -23,5 +29,10 @@ row('4 voters, 2 rounds, 1 liar, 1 crash, 4 blocks', 'all', check({ claim: 'all'
 if (process.argv.includes('--wide')) {
   row('the same, 5 blocks', 'all', check({ claim: 'all', switches: ['BLOCKS=5'] }), true);
 }
-for (const { name, claim } of MUTANTS) row(name, claim, check({ claim, switches: [name] }), false);
+const silent = check({ claim: 'rounds_complete', switches: ['LIAR_GONE'], plain: true });
+row('one voter gone, another crashes and returns', 'rounds_complete', silent, true);
+for (const { name, bug, claim, with: more } of MUTANTS) {
+  const verdict = check({ claim, switches: more === undefined ? [name] : [name, more] });
+  row(name, claim, verdict, false, bug);
+}
 process.exitCode = asExpected ? 0 : 1;
