@@ -8,6 +8,7 @@ import { PALLETS } from '../../../src/runtime/pallets/index.ts';
 import { KeyTypeId, SessionKeys } from '../../../src/runtime/pallets/session/keys.ts';
 import {
   checkOwner,
+  MembershipProof,
   proveOwner,
   type SessionChange,
   SessionDeclared,
@@ -103,7 +104,8 @@ test('a key of a past session is proven by a root that the chain kept, and forgo
   let judge: (at: Parameters<typeof checkOwner>[0]) => void = () => {};
   const chain = chainOf({ hook: (at: Parameters<typeof checkOwner>[0]) => judge(at) });
   chain.block();
-  const proof = must(proveOwner(chain.tree, 'grandpa', first.keys.grandpa), 'a proof');
+  const made = must(proveOwner(chain.tree, 'grandpa', first.keys.grandpa), 'a proof');
+  const proof = MembershipProof.dec(MembershipProof.enc(made));
   assert.equal(proveOwner(chain.tree, 'grandpa', other.keys.grandpa), undefined);
   assert.equal(proveOwner(chain.tree, 'authoring', first.keys.grandpa), undefined);
   const says = (of: typeof proof, key = first.keys.grandpa, type: 'grandpa' | 'compute' = 'grandpa') => {
