@@ -20,7 +20,7 @@ import { remember } from './session/historical.ts';
 import { KeyTypeId, ownsKeys, SessionKeys, typedKeys } from './session/keys.ts';
 import { type Seat, SessionDeclared, type SessionScope } from './session/state.ts';
 
-export { checkOwner, type KeyHolder, MembershipProof, proveOwner } from './session/historical.ts';
+export { checkOwner, MembershipProof, proveOwner } from './session/historical.ts';
 export { SessionDeclared } from './session/state.ts';
 
 /** A validator of a session. */

@@ -9,6 +9,7 @@ import { PALLETS } from '../../../src/runtime/pallets/index.ts';
 import { KeyTypeId, SessionKeys } from '../../../src/runtime/pallets/session/keys.ts';
 import {
   checkOwner,
+  MembershipProof,
   proveOwner,
   type SessionChange,
   SessionDeclared,
@@ -105,7 +106,8 @@ test('a key of a past session is proven by a root that the chain kept, and forgo
   const chain = chainOf({ hook: (at: Parameters<typeof checkOwner>[0]) => judge(at) });
   chain.block();
   const seats = () => reader(SessionDeclared, chain.tree);
-  const proof = must(proveOwner(seats(), 'grandpa', first.keys.grandpa), 'a proof');
+  const made = must(proveOwner(seats(), 'grandpa', first.keys.grandpa), 'a proof');
+  const proof = MembershipProof.dec(MembershipProof.enc(made));
   assert.equal(proveOwner(seats(), 'grandpa', other.keys.grandpa), undefined);
   assert.equal(proveOwner(seats(), 'authoring', first.keys.grandpa), undefined);
   const says = (of: typeof proof, key = first.keys.grandpa, type: 'grandpa' | 'compute' = 'grandpa') => {
