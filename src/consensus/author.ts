@@ -14,7 +14,7 @@ import type { BlockBuilder } from '../runtime/runtime.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { BlockError } from './block-error.ts';
 import { childDifficulty, type Millis } from './difficulty.ts';
-import type { ReceivedBlock } from './import.ts';
+import type { Execution, ReceivedBlock } from './import.ts';
 import { parentBlock } from './meta.ts';
 import type { ConsensusRules } from './rules.ts';
 import { checkSeal } from './seal.ts';
@@ -22,6 +22,8 @@ import { checkSeal } from './seal.ts';
 /** 16 s of refreshes: a miner that is slower than that works on a block that has probably been found. */
 export const MAX_TEMPLATES = 16;
 export const REFRESH_MS = 1_000;
+/** Templates whose execution is kept, up to 2 MiB each: a block found on an older one is executed once more. */
+const MAX_EXECUTIONS = 2;
 /** Sooner than that when an extrinsic came: a claim that misses a block costs its miner a block's time. */
 export const SOON_MS = 250;
 /** A template of more extrinsics is dear to make anew: under load it waits for its second. */
@@ -92,11 +94,14 @@ export type AuthorEffect =
 interface Built {
   readonly template: Template;
   readonly invalid: readonly Bytes[];
+  readonly execution: Execution;
 }
 
 export class Author {
   private readonly parts: AuthorParts;
   private readonly templates = new Map<number, Template>();
+  /** What the newest templates on the best block changed, by their numbers. */
+  private readonly executions = new Map<number, Execution>();
   private newest: Template | undefined;
   /** The template in work, on this parent. */
   private current: { readonly parent: Bytes; readonly work: Work<Built> } | undefined;
@@ -134,6 +139,7 @@ export class Author {
   private rest(): void {
     this.newest = undefined;
     this.current = undefined;
+    this.executions.clear();
   }
 
   private hasten(now: Millis): void {
@@ -154,14 +160,14 @@ export class Author {
     this.publish(now, value);
   }
 
-  private publish(now: Millis, { template, invalid }: Built): void {
+  private publish(now: Millis, { template, invalid, execution }: Built): void {
     this.refreshAt = now + REFRESH_MS;
     this.soonAt = now + SOON_MS;
     const replaces = this.newest === undefined || !equal(this.newest.parent.hash, template.parent.hash);
     this.newest = template;
-    this.templates.set(template.id, template);
-    const [oldest] = this.templates.keys();
-    if (this.templates.size > MAX_TEMPLATES && oldest !== undefined) this.templates.delete(oldest);
+    if (replaces) this.executions.clear();
+    keep(this.templates, template.id, template, MAX_TEMPLATES);
+    keep(this.executions, template.id, execution, MAX_EXECUTIONS);
     this.out.push({ type: 'template', template, replaces });
     if (invalid.length > 0) this.out.push({ type: 'invalid', hashes: invalid });
   }
@@ -173,7 +179,7 @@ export class Author {
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
     const invalid = yield* this.fill(builder);
-    const { header, extrinsics } = yield* builder.finishing();
+    const { header, extrinsics, changes, tree } = yield* builder.finishing();
     assert(header.number === parent.number + 1, 'a template continues the best block');
     const template: Template = {
       id: this.nextId++,
@@ -183,7 +189,7 @@ export class Author {
       timestamp,
       extrinsics,
     };
-    return { template, invalid };
+    return { template, invalid, execution: { changes, tree } };
   }
 
   /** Adds what is ready until the block is full; returns what the chain refuses. */
@@ -228,10 +234,19 @@ export class Author {
     if (!checked.ok) return { error: { code: 'BadTicket', error: checked.error } };
     const header = withSeal(unsealed, seal);
     const bytes = Header.enc(header);
+    const execution = this.executions.get(template.id);
+    const origin = { type: 'own', ...(execution === undefined ? {} : { execution }) } as const;
     return {
-      block: { header: bytes, opening, extrinsics: template.extrinsics, origin: { type: 'own' } },
+      block: { header: bytes, opening, extrinsics: template.extrinsics, origin },
       hash: headerHash(header),
       number: header.number,
     };
   }
+}
+
+/** Adds to a map of at most `most`: the oldest goes. */
+function keep<T>(map: Map<number, T>, id: number, value: T, most: number): void {
+  map.set(id, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }
