@@ -331,9 +331,11 @@ export class Drive {
         return;
       case 'gossip': {
         const { extrinsics, repeat } = effect;
-        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
         const peers = this.#parts.network.peers().map(({ id }) => id);
-        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
+        // Whoever comes later is told what waits (passOnPool).
+        if (peers.length === 0) return;
+        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
+        this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
         return;
       }
       case 'report':

@@ -238,11 +238,11 @@ function report(chain: Chain, { weight, class: name, paysFee }: DispatchInfo, er
   else emit.ExtrinsicFailed({ dispatch_error: error, dispatch_info });
 }
 
-// What recurs within a block (accounts, recent heights) is hashed once. At most as many keys as the block touches.
+// What recurs within a block (accounts, recent heights) is hashed once. At most as many keys as its execution touches.
 const CACHED_KEY_BYTES = 32;
 
 /** Storage keys, remembered for maps of one number or of one 32-byte key. */
-function cachedKeys(): KeyMaker {
+export function cachedKeys(): KeyMaker {
   const caches = new Map<PlacedItem, Map<string | number, Bytes>>();
   return (item, keys) => {
     if (keys.length !== 1) return storageKey(item, keys);

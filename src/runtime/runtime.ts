@@ -27,7 +27,7 @@ import {
   ValidityFailure,
   validityText,
 } from './errors.ts';
-import { BlockExecution, enter } from './executive.ts';
+import { BlockExecution, cachedKeys, enter } from './executive.ts';
 import { codeMarker, type GenesisConfig, genesisState } from './genesis.ts';
 import type { Host } from './host.ts';
 import { describe, type MetadataVersion } from './metadata.ts';
@@ -179,6 +179,7 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     marker: () => codeMarker(spec, metadata(16)),
   };
   const functions = functionsOf(apis);
+  const validate = validator(kernel);
   return {
     spec,
     version: kernel.version,
@@ -191,7 +192,7 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     executing: (parentState, block, parent, options = {}) => executing(kernel, { parentState, block, parent, options }),
     builder: (parentState, parent, timestampMs, options = {}) =>
       build(kernel, { parentState, parent, timestampMs, options }),
-    validate: (view, extrinsic, at) => validate(kernel, { view, extrinsic, at }),
+    validate: (view, extrinsic, at) => validate({ view, extrinsic, at }),
     call: (view, fn, data, at) => callApi(kernel, functions.get(fn), { view, fn, data, at }),
   };
 }
@@ -343,8 +344,9 @@ function kindOf({ value }: TransactionValidityError): 'invalid' | 'future' | 'ex
 }
 
 /** An execution in the block after `at`, as transactions are judged. */
-function nextBlock(kernel: Kernel, view: StateView, at: At): Context {
-  const context = new Context(kernel, new Overlay(view), blockAt(at.number + 1, at.hash, kernel.spec.eraBlocks));
+function nextBlock(kernel: Kernel, overlay: Overlay, at: At): Context {
+  const block = blockAt(at.number + 1, at.hash, kernel.spec.eraBlocks);
+  const context = new Context(kernel, overlay, block, cachedKeys());
   enter(context, at.hash);
   return context;
 }
@@ -355,18 +357,38 @@ interface ValidationInput {
   readonly at: At;
 }
 
-function validate(kernel: Kernel, { view, extrinsic, at }: ValidationInput): Validity {
-  const known = read(kernel.calls, extrinsic);
-  if (known === undefined) {
-    return { ok: false, error: { type: 'Invalid', value: { type: 'Call' } }, malformed: true };
-  }
-  try {
-    return { ok: true, ...judge(nextBlock(kernel, view, at), kernel, known) };
-  } catch (failure) {
-    // A refused transaction is a result here; anything else is a bug.
-    if (failure instanceof ValidityFailure) return { ok: false, error: failure.error, malformed: false };
-    throw failure;
-  }
+/** Transactions judged in one execution: then what was read for them is forgotten, a kilobyte each at most. */
+const JUDGED_TOGETHER = 1_024;
+
+/** Judges transactions; those on one state one after the other in one execution, which each leaves as it was. */
+function validator(kernel: Kernel): (input: ValidationInput) => Validity {
+  let open: { readonly view: StateView; readonly at: At; readonly overlay: Overlay; readonly context: Context };
+  let judged = JUDGED_TOGETHER;
+  return ({ view, extrinsic, at }) => {
+    const known = read(kernel.calls, extrinsic);
+    if (known === undefined) {
+      return { ok: false, error: { type: 'Invalid', value: { type: 'Call' } }, malformed: true };
+    }
+    if (++judged > JUDGED_TOGETHER || open.view !== view || !sameBlock(open.at, at)) {
+      const overlay = new Overlay(view);
+      open = { view, at, overlay, context: nextBlock(kernel, overlay, at) };
+      judged = 1;
+    }
+    open.overlay.begin();
+    try {
+      return { ok: true, ...judge(open.context, kernel, known) };
+    } catch (failure) {
+      // A refused transaction is a result here; anything else is a bug.
+      if (failure instanceof ValidityFailure) return { ok: false, error: failure.error, malformed: false };
+      throw failure;
+    } finally {
+      open.overlay.rollback();
+    }
+  };
+}
+
+function sameBlock(a: At, b: At): boolean {
+  return a.number === b.number && equal(a.hash, b.hash);
 }
 
 interface CallInput {
@@ -388,7 +410,7 @@ function callApi(kernel: Kernel, method: ApiMethod | undefined, { view, fn, data
   }
   const context =
     method.next === true
-      ? nextBlock(kernel, view, at)
+      ? nextBlock(kernel, new Overlay(view), at)
       : new Context(kernel, new Overlay(view), blockAt(at.number, at.hash, kernel.spec.eraBlocks));
   try {
     return { ok: true, output: method.output.enc(method.run(context, args)) };

@@ -108,3 +108,25 @@ test('a builder that finishes in pieces makes the block that it would make at on
     { numRuns: 20 },
   );
 });
+
+test('what was judged before on the same state changes no verdict', () => {
+  const later = new TestChain({ host: { ...HOST, verify: remembering(HOST.verify) } });
+  later.block(SENT.slice(0, 4));
+  const states = [chain, later].map(({ tree, at }) => ({ tree, at })) as [Pick<TestChain, 'tree' | 'at'>];
+  const judged = fc.array(fc.tuple(fc.nat(1), fc.nat(SENT.length - 1)), { minLength: 1, maxLength: 20 });
+  const codes = new Set<string>();
+  fc.assert(
+    fc.property(judged, (steps) => {
+      for (const [state, pick] of steps) {
+        const { tree, at } = states[state] as (typeof states)[0];
+        const verdict = chain.runtime.validate(tree, SENT[pick] as Bytes, at);
+        // The other one is asked about another block in between, so that it begins anew each time.
+        later.runtime.validate(tree, SENT[0] as Bytes, { ...at, number: at.number + 1 });
+        assert.deepEqual(verdict, later.runtime.validate(tree, SENT[pick] as Bytes, at));
+        codes.add(verdict.ok ? 'ok' : verdict.error.value.type);
+      }
+    }),
+    { numRuns: 40 },
+  );
+  assert.ok(codes.has('ok') && codes.has('Stale') && codes.has('Call'), [...codes].join());
+});
