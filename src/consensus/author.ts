@@ -9,10 +9,10 @@ import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';
 import { Header, headerHash } from '../primitives/header.ts';
 import { type PowPreRuntime, type PowSeal, preHash, withPreRuntime, withSeal } from '../primitives/pow.ts';
-import type { BlockBuilder } from '../runtime/runtime.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { BlockError } from './block-error.ts';
 import { childDifficulty, type Millis } from './difficulty.ts';
+import { fill, type Ready } from './fill.ts';
 import type { ReceivedBlock } from './import.ts';
 import { parentBlock } from './meta.ts';
 import type { ConsensusRules } from './rules.ts';
@@ -25,8 +25,6 @@ export const REFRESH_MS = 1_000;
 export const SOON_MS = 250;
 /** A template of more extrinsics is dear to make anew: under load it waits for its second. */
 const FEW = 64;
-/** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
-const MAX_MISFITS = 32;
 
 /** What miners work on. */
 export interface Template {
@@ -60,8 +58,7 @@ export type SubmitError =
 export interface AuthorParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
-  /** What may go into a block, best first. */
-  ready(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }>;
+  ready(): Ready;
 }
 
 export type AuthorInput =
@@ -111,7 +108,8 @@ export class Author {
 
   step(now: Millis, input: AuthorInput): readonly AuthorEffect[] {
     this.out = [];
-    if (input.type === 'miners') this.miners = input.count;
+    // In a chain of slots there is no block to win, however many mine for certificates.
+    if (input.type === 'miners') this.miners = this.parts.rules.slots ? 0 : input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
     else if (this.miners === 0) this.newest = undefined;
     else if (input.type === 'ready') this.hasten(now);
@@ -143,7 +141,7 @@ export class Author {
     const timestamp = Math.max(now, parent.timestamp + 1);
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
-    const invalid = this.fill(builder);
+    const invalid = fill(builder, this.parts.ready());
     const { header, extrinsics } = builder.finish();
     assert(header.number === parent.number + 1, 'a template continues the best block');
     const template: Template = {
@@ -155,19 +153,6 @@ export class Author {
       extrinsics,
     };
     return { template, invalid };
-  }
-
-  /** Adds what is ready until the block is full; returns what the chain refuses. */
-  private fill(builder: BlockBuilder): Bytes[] {
-    const invalid: Bytes[] = [];
-    let misfits = 0;
-    for (const { hash, bytes } of this.parts.ready()) {
-      const result = builder.apply(bytes);
-      if (result.applied) continue;
-      if (result.kind === 'invalid') invalid.push(hash);
-      else if (result.kind === 'exhausted' && ++misfits >= MAX_MISFITS) break;
-    }
-    return invalid;
   }
 
   private submit(request: number, submission: Submission): void {

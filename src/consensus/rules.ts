@@ -42,6 +42,8 @@ export interface SealRules {
 export interface SlotRules {
   /** Hash of block 0: seals are bound to it. */
   readonly genesis: Bytes;
+  /** The number of the epoch of a slot. */
+  epochAt(slot: number): number;
   /** What decides who authors in this slot, on top of the block that has this state. */
   epoch(view: StateView, slot: number): SlotEpoch;
   /** Everybody whose seal may stand on a block near this state: for headers whose parent is not known. */

@@ -9,22 +9,29 @@ import { CodecError } from '../codec/index.ts';
 import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
+import type { SlotsAuthor, SlotsAuthorEffect, SlotsAuthorInput } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
 import type { Network, Topic } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
+import { Slot, type SlotEquivocation } from '../primitives/slots.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
+import { LAST_SEALED } from './slots.ts';
 import { ask } from './sync-link.ts';
 
 export interface DriveParts {
   readonly store: DurableStore;
   readonly chain: Chain;
   readonly author: Author;
+  /** Where this node takes turns at authoring. */
+  readonly slots?: SlotsAuthor | undefined;
+  /** The extrinsic that accuses who sealed twice in a slot. */
+  readonly accusation?: (proof: SlotEquivocation) => Bytes;
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
@@ -39,6 +46,9 @@ export interface DriveParts {
 const PASS_ON_COUNT = 256;
 const PASS_ON_BYTES = 255 * 1024;
 const PASS_ON = { timeoutMs: 8_000, maxBytes: 0 };
+
+/** While blocks are fetched, own slots pass: so often it is looked whether that is over. */
+const SYNCING_MS = 200;
 
 type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
 
@@ -58,6 +68,7 @@ export class Drive {
   #chainTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #authorTimer: NodeJS.Timeout | undefined;
+  #slotsTimer: NodeJS.Timeout | undefined;
   #miners = 0;
   #stopped = false;
 
@@ -75,6 +86,7 @@ export class Drive {
     network.handle('transactions', async (payload, from) => this.#passedOn(payload, from));
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
+    this.#wakeSlots();
   }
 
   /** After this no machine is stepped any more. */
@@ -83,6 +95,7 @@ export class Drive {
     clearTimeout(this.#chainTimer);
     clearTimeout(this.#syncTimer);
     clearTimeout(this.#authorTimer);
+    clearTimeout(this.#slotsTimer);
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -199,6 +212,9 @@ export class Drive {
         this.#sync({ type: 'refused', hash: effect.hash, blame: effect.blame });
         return;
       }
+      case 'equivocation':
+        this.#accuse(effect.proof);
+        return;
       case 'announce': {
         const { header, opening, extrinsics } = effect.block;
         this.#publish('blocks', Announcement.enc(announcementOf(header, opening, extrinsics)));
@@ -233,6 +249,14 @@ export class Drive {
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
     this.#tell({ type: 'head', retracted, enacted });
     this.#author({ type: 'head' });
+    this.#slots({ type: 'head' });
+  }
+
+  #accuse(proof: SlotEquivocation): void {
+    this.#parts.log('warn', `equivocation at height ${proof.first.number}: two headers of one slot by one author`);
+    const extrinsic = this.#parts.accusation?.(proof);
+    // Nobody waits for the answer: others may have reported it before.
+    if (extrinsic) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
   }
 
   // ---- author
@@ -275,6 +299,36 @@ export class Drive {
       case 'invalid':
         this.#pool({ type: 'invalid', hashes: effect.hashes });
         return;
+    }
+  }
+
+  // ---- slots
+
+  #slots(input: SlotsAuthorInput): void {
+    const { slots, sync, onFatal } = this.#parts;
+    if (!slots) return;
+    this.#guard(() => {
+      if (!sync.isSyncing()) this.#performSlots(slots.step(Date.now(), input)).catch(onFatal);
+      this.#wakeSlots();
+    });
+  }
+
+  #wakeSlots(): void {
+    clearTimeout(this.#slotsTimer);
+    const at = this.#parts.slots?.wakeAt();
+    if (at === undefined || this.#stopped) return;
+    const least = this.#parts.sync.isSyncing() ? SYNCING_MS : 1;
+    this.#slotsTimer = setTimeout(() => this.#slots({ type: 'tick' }), Math.max(least, at - Date.now()));
+  }
+
+  async #performSlots(effects: readonly SlotsAuthorEffect[]): Promise<void> {
+    const { store } = this.#parts;
+    for (const effect of effects) {
+      if (effect.type === 'persist') {
+        store.putAux(LAST_SEALED, Slot.enc(effect.slot));
+        await store.flush(true);
+      } else if (effect.type === 'block') this.#chain({ type: 'block', block: effect.block });
+      else this.#pool({ type: 'invalid', hashes: effect.hashes });
     }
   }
 

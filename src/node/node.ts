@@ -16,6 +16,7 @@ import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
 import { Pool } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import { RpcServer } from '../rpc/server.ts';
 import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
@@ -30,6 +31,7 @@ import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts'
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { chainMachine, chainRules } from './rules.ts';
+import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
 
@@ -84,7 +86,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     },
     bestNumber: () => store.best.number,
   });
-  const author = new Author({ rules: rules.consensus, store, ready: () => pool.ready() });
+  const ready = () => pool.ready();
+  const author = new Author({ rules: rules.consensus, store, ready });
+  const slots = slotsAuthor(config, rules, { store, ready, now: Date.now() });
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
@@ -101,7 +105,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const drive = new Drive({ store, chain, author, pool, sync, network, meter, log, onFatal });
+  const accuse = (proof: SlotEquivocation) => accusation(runtime, proof);
+  const machines = { chain, author, slots, pool, sync };
+  const drive = new Drive({ ...machines, store, network, meter, log, onFatal, accusation: accuse });
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);

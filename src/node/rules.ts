@@ -9,6 +9,7 @@ import { SIGNATURES } from '../runtime/host.ts';
 import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
 import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
+import { epochAt } from '../runtime/slots.ts';
 import type { ChainStore } from '../state/store.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
 import { genesisBlock } from './genesis.ts';
@@ -43,6 +44,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
 function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
   return {
     genesis,
+    epochAt: (slot) => epochAt(slot, epochSlots),
     epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
     authorities: slotAuthorities,
     verifyVrf: vrfVerify,

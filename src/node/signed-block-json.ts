@@ -28,7 +28,8 @@ const POW_ENGINE = toHex(Uint8Array.from('pow_', (char) => char.charCodeAt(0)));
 
 /** One line, without its end. */
 export function encodeBlockJson({ header, extrinsics, opening }: PlainBlock): string {
-  const justifications = opening === undefined ? null : [[POW_ENGINE, toHex(opening)]];
+  // A block of a chain of slots has nothing to open.
+  const justifications = !opening?.length ? null : [[POW_ENGINE, toHex(opening)]];
   const block = { header: headerJson(Header.dec(header)), extrinsics: extrinsics.map(toHex) };
   return JSON.stringify({ block, justifications });
 }

@@ -53,7 +53,11 @@ const INSERT_FLAGS = {
     value: 'FILE',
     help: 'file with the secret URI, - for standard input, or a dev key (//Alice)',
   },
-  'key-type': { kind: 'value', value: 'TYPE', help: 'four characters: gran votes, comp mines, chek checks, acco owns' },
+  'key-type': {
+    kind: 'value',
+    value: 'TYPE',
+    help: 'four characters: gran votes, slot authors, comp mines, chek checks, acco owns',
+  },
   scheme: { kind: 'value', value: 'NAME', help: 'sr25519, ed25519 or ecdsa' },
   help: { kind: 'flag', short: 'h', help: 'this text' },
 } as const;
@@ -127,7 +131,7 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
   }
   const keyType = options['key-type'];
   if (keyType === undefined || !/^[\x21-\x7e]{4}$/.test(keyType)) {
-    throw new UsageError('--key-type: four characters, such as gran, comp, chek or acco');
+    throw new UsageError('--key-type: four characters, such as gran, slot, comp, chek or acco');
   }
   if (options.scheme === undefined) throw new UsageError('--scheme: sr25519, ed25519 or ecdsa');
   const scheme = schemeOf(options.scheme);
@@ -148,7 +152,12 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
 }
 
 /** What the keys of a role are. Owners' keys are of any scheme. */
-const KEY_SCHEMES: Readonly<Record<string, Scheme>> = { gran: 'ed25519', comp: 'ed25519', chek: 'ed25519' };
+const KEY_SCHEMES: Readonly<Record<string, Scheme>> = {
+  gran: 'ed25519',
+  slot: 'sr25519',
+  comp: 'ed25519',
+  chek: 'ed25519',
+};
 
 async function generateNodeKey(argv: readonly string[], terminal: Terminal): Promise<number> {
   const { options } = parseFlags('maitoken key generate-node-key', argv, NODE_KEY_FLAGS);

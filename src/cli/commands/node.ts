@@ -4,8 +4,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
+import type { Keypair } from '../../crypto/keypair.ts';
 import { installFastPaths } from '../../crypto/native/install.ts';
 import { KeystoreError } from '../../keystore/errors.ts';
+import type { StoredKey } from '../../keystore/keystore.ts';
 import { startChildren } from '../../node/children.ts';
 import type { NodeConfig } from '../../node/config.ts';
 import { type RunningNode, startNode } from '../../node/node.ts';
@@ -33,25 +35,28 @@ export async function nodeCommand(argv: readonly string[], terminal: Terminal): 
   const log = logFilter(terminal, options.log, options['detailed-log-output']);
   const config = configOf(options);
   try {
-    await checkKeystore(options, config, log);
+    const authoringKeys = await openKeystore(options, config, log);
     for (const path of await installFastPaths()) {
       if (path.active === 'reference') log('warn', `crypto: ${path.name}: slow reference in use: ${path.reason}`);
     }
-    return await run(config, terminal, log, options['end-with-parent']);
+    return await run({ ...config, authoringKeys }, terminal, log, options['end-with-parent']);
   } finally {
     if (config.tmp) rmSync(config.basePath, { recursive: true, force: true });
   }
 }
 
-/** Opens every key once: a wrong passphrase or a readable file ends the start, not the first signature. */
-async function checkKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<void> {
+/**
+ * Opens every key once: a wrong passphrase or a readable file ends the start, not the first signature. Returns those
+ * that take turns at authoring.
+ */
+async function openKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<readonly Keypair[]> {
   const { spec, basePath, tmp } = config;
   const isDev = tmp || spec.chainType === 'Development';
   const keystore = await keystoreOf(options, join(basePath, 'chains', spec.id), isDev);
-  const opened: string[] = [];
+  const opened: StoredKey[] = [];
   for (const key of await keystore.list()) {
     try {
-      opened.push((await keystore.open(key)).keyType);
+      opened.push(await keystore.open(key));
     } catch (error) {
       const isOpen = error instanceof KeystoreError && (error.code === 'Readable' || error.code === 'Plain');
       // Network tools put plain keys where everybody can read them. On a chain of well-known keys that hurts nobody.
@@ -59,7 +64,8 @@ async function checkKeystore(options: NodeOptions, config: NodeConfig, log: LogF
       log('warn', `keystore: a key is not used: ${error.message}`);
     }
   }
-  if (opened.length > 0) log('info', `keystore: ${opened.join(', ')}`);
+  if (opened.length > 0) log('info', `keystore: ${opened.map(({ keyType }) => keyType).join(', ')}`);
+  return opened.filter(({ keyType }) => keyType === 'slot').map(({ keypair }) => keypair);
 }
 
 async function run(config: NodeConfig, terminal: Terminal, log: LogFilter, withParent: boolean): Promise<number> {

@@ -121,7 +121,7 @@ function blockOf(backend: Backend, headers: Headers, hash: Bytes): unknown {
   const body = backend.store.body(hash);
   if (!header || !body) return null;
   const opening = backend.store.opening(hash);
-  // As real nodes send them: engine id and payload as lists of bytes.
-  const justifications = opening ? [[POW_ENGINE, [...opening]]] : null;
+  // As real nodes send them: engine id and payload as lists of bytes. A turn has nothing to open.
+  const justifications = opening?.length ? [[POW_ENGINE, [...opening]]] : null;
   return { block: { header, extrinsics: body.map(toHex) }, justifications };
 }
