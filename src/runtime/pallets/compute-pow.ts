@@ -9,7 +9,7 @@ import { type Bytes, concat, equal, utf8 } from '../../base/bytes.ts';
 import { bool, fixed, hash, type Of, option, struct, u16, u32, u64, u128, vec } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { MultiSignature } from '../../primitives/account.ts';
-import { itemsOf, SLOT_ENGINE } from '../../primitives/digest.ts';
+import { itemsOf, POW_ENGINE } from '../../primitives/digest.ts';
 import type { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
 import type { Chain } from '../chain.ts';
@@ -265,9 +265,9 @@ function recordParent(at: At): void {
   const { header, ticket } = at.block.parent;
   if (header.number === 0 || !ticket) return;
   extendBeacon(at, header.number, ticket);
-  // A chain has one engine, and consensus takes no header that has items of the other.
-  if (itemsOf(header.digest, 'PreRuntime', SLOT_ENGINE).length > 0) paySlot(at, header);
-  else recordWin(at, header);
+  // A header of a turn has no `pow_` item (primitives/slots.ts); one that was won may have items of any engine.
+  if (itemsOf(header.digest, 'PreRuntime', POW_ENGINE).length > 0) recordWin(at, header);
+  else paySlot(at, header);
 }
 
 /** `ticket`: what won the block, or what the author of the slot drew (ECONOMY.md rule B). */
