@@ -10,10 +10,10 @@ import { type Bytes, equal } from '../base/bytes.ts';
 import { advance, type Work } from '../base/work.ts';
 import { Header, headerHash } from '../primitives/header.ts';
 import { type PowPreRuntime, type PowSeal, preHash, withPreRuntime, withSeal } from '../primitives/pow.ts';
-import type { BlockBuilder } from '../runtime/runtime.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { BlockError } from './block-error.ts';
 import { childDifficulty, type Millis } from './difficulty.ts';
+import { filling, type Ready } from './fill.ts';
 import type { Execution, ReceivedBlock } from './import.ts';
 import { parentBlock } from './meta.ts';
 import type { ConsensusRules } from './rules.ts';
@@ -28,8 +28,6 @@ const MAX_EXECUTIONS = 2;
 export const SOON_MS = 250;
 /** A template of more extrinsics is dear to make anew: under load it waits for its second. */
 const FEW = 64;
-/** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
-const MAX_MISFITS = 32;
 /** A step does as much, an extrinsic or so each: a template of a few is there at once, a full one after a hundred. */
 const PIECES = 16;
 
@@ -66,7 +64,7 @@ export interface AuthorParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
   /** What may go into a block, best first; how it stands when the first is asked for. */
-  ready(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }>;
+  ready(): Ready;
 }
 
 export type AuthorInput =
@@ -128,7 +126,8 @@ export class Author {
 
   step(now: Millis, input: AuthorInput): readonly AuthorEffect[] {
     this.out = [];
-    if (input.type === 'miners') this.miners = input.count;
+    // In a chain of slots there is no block to win, however many mine for certificates.
+    if (input.type === 'miners') this.miners = this.parts.rules.slots ? 0 : input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
     else if (this.miners === 0) this.rest();
     else if (input.type === 'ready') this.hasten(now);
@@ -178,7 +177,7 @@ export class Author {
     const timestamp = Math.max(now, parent.timestamp + 1);
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
-    const invalid = yield* this.fill(builder);
+    const invalid = yield* filling(builder, this.parts.ready());
     const { header, extrinsics, changes, tree } = yield* builder.finishing();
     assert(header.number === parent.number + 1, 'a template continues the best block');
     const template: Template = {
@@ -190,20 +189,6 @@ export class Author {
       extrinsics,
     };
     return { template, invalid, execution: { changes, tree } };
-  }
-
-  /** Adds what is ready until the block is full; returns what the chain refuses. */
-  private *fill(builder: BlockBuilder): Work<Bytes[]> {
-    const invalid: Bytes[] = [];
-    let misfits = 0;
-    for (const { hash, bytes } of this.parts.ready()) {
-      yield;
-      const result = builder.apply(bytes);
-      if (result.applied) continue;
-      if (result.kind === 'invalid') invalid.push(hash);
-      else if (result.kind === 'exhausted' && ++misfits >= MAX_MISFITS) break;
-    }
-    return invalid;
   }
 
   private submit(request: number, submission: Submission): void {

@@ -9,23 +9,31 @@ import { CodecError } from '../codec/index.ts';
 import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
+import type { SlotsAuthor } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { FinalityLink } from './finality-link.ts';
+import { passOn } from './pass-on.ts';
+import { SlotsLink } from './slots-link.ts';
 import { ask } from './sync-link.ts';
 
 export interface DriveParts {
   readonly store: DurableStore;
   readonly chain: Chain;
   readonly author: Author;
+  /** Where this node takes turns at authoring. */
+  readonly slots?: SlotsAuthor | undefined;
+  /** The extrinsic that accuses who sealed twice in a slot. */
+  readonly accusation?: (proof: SlotEquivocation) => Bytes;
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
@@ -37,12 +45,8 @@ export interface DriveParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** A new peer is told of this much of what waits: a question on the wire is 256 KiB at most (docs/spec/wire.md). */
-const PASS_ON_COUNT = 256;
-const PASS_ON_BYTES = 255 * 1024;
 /** Blocks are executed this long at a time, as dear reads are answered (rpc/limits.ts). */
 const SLICE_MS = 3;
-const PASS_ON = { timeoutMs: 8_000, maxBytes: 0 };
 
 type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
 
@@ -66,12 +70,23 @@ export class Drive {
   #syncTimer: NodeJS.Timeout | undefined;
   #authorTimer: NodeJS.Timeout | undefined;
   #authorTurn: NodeJS.Immediate | undefined;
+  readonly #slots: SlotsLink | undefined;
   #miners = 0;
   #mayAuthor = true;
   #stopped = false;
 
   constructor(parts: DriveParts) {
     this.#parts = parts;
+    const { slots, store, sync, onFatal } = parts;
+    if (slots === undefined) return;
+    this.#slots = new SlotsLink({
+      slots,
+      store,
+      onFatal,
+      mayAuthor: () => this.#mayAuthor && !sync.isSyncing(),
+      import: (block) => this.#chain({ type: 'block', block }),
+      invalid: (hashes) => this.#pool({ type: 'invalid', hashes }),
+    });
   }
 
   start(): void {
@@ -88,6 +103,7 @@ export class Drive {
     });
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
+    this.#slots?.start();
   }
 
   /** After this no machine is stepped any more. */
@@ -97,6 +113,7 @@ export class Drive {
     clearTimeout(this.#syncTimer);
     clearTimeout(this.#authorTimer);
     clearImmediate(this.#authorTurn);
+    this.#slots?.stop();
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -238,6 +255,9 @@ export class Drive {
         this.#sync({ type: 'refused', hash: effect.hash, blame: effect.blame });
         return;
       }
+      case 'sealedTwice':
+        this.#accuse(effect.proof);
+        return;
       case 'announce': {
         const { header, opening, extrinsics } = effect.block;
         this.#publish('blocks', Announcement.enc(announcementOf(header, opening, extrinsics)));
@@ -269,6 +289,14 @@ export class Drive {
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
     this.#tell({ type: 'head', retracted, enacted });
     this.#author({ type: 'head' });
+    this.#slots?.step('head');
+  }
+
+  #accuse(proof: SlotEquivocation): void {
+    this.#parts.log('warn', `equivocation at height ${proof.first.number}: two headers of one slot by one author`);
+    const extrinsic = this.#parts.accusation?.(proof);
+    // Nobody waits for the answer: others may have reported it before.
+    if (extrinsic) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
   }
 
   // ---- author
@@ -371,15 +399,10 @@ export class Drive {
   /** What waits here was gossiped before the new peer came, and gossip would not carry it again: he is told himself. */
   #passOnPool(peer: string): void {
     const { network, onFatal, pool } = this.#parts;
-    const extrinsics = firstOf(pool.pending());
-    if (extrinsics.length === 0) return;
-    network
-      .request(peer, 'transactions', TransactionsBatch.enc({ repeat: 0, extrinsics }), PASS_ON)
-      .then(() => this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers: [peer] }))
-      .catch((error: Error) => {
-        // He hung up or was busy: others have it too.
-        if (error.name !== 'RequestError') onFatal(error);
-      });
+    passOn(network, peer, pool.pending()).then((extrinsics) => {
+      if (extrinsics.length === 0) return;
+      this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers: [peer] });
+    }, onFatal);
   }
 
   #passedOn(payload: Bytes, peer: string): Bytes {
@@ -454,19 +477,6 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
-}
-
-/** The first extrinsics that go into one question. */
-function firstOf(extrinsics: readonly Bytes[]): Bytes[] {
-  const out: Bytes[] = [];
-  let bytes = 0;
-  for (const extrinsic of extrinsics) {
-    // Its length stands before it in up to 4 bytes.
-    bytes += extrinsic.length + 4;
-    if (out.length === PASS_ON_COUNT || bytes > PASS_ON_BYTES) break;
-    out.push(extrinsic);
-  }
-  return out;
 }
 
 function ticketResult(outcome: TicketAnswer): TicketResult {

@@ -18,6 +18,7 @@ import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
 import { Pool } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import { RpcServer } from '../rpc/server.ts';
 import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
@@ -34,6 +35,7 @@ import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts'
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { chainMachine, chainRules } from './rules.ts';
+import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
@@ -96,7 +98,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     },
     bestNumber: () => store.best.number,
   });
-  const author = new Author({ rules: rules.consensus, store, ready: () => pool.ready() });
+  const ready = () => pool.ready();
+  const author = new Author({ rules: rules.consensus, store, ready });
+  const slots = slotsAuthor(config, rules, { store, ready, now: Date.now() });
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
@@ -119,12 +123,15 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     onFatal(error);
   };
   const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal: fail });
-  const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });
+  const accuse = (proof: SlotEquivocation) => accusation(runtime, proof);
+  const machines = { chain, author, pool, sync };
+  const parts = { ...machines, slots, store, network, finality, meter, log, onFatal, accusation: accuse };
+  const drive = new Drive(parts);
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
-  const machines = { chain, grandpa, author, pool, sync, drive };
-  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore, voters });
+  const given = { config, runtime, store, network, drive, ...machines, grandpa, blobs: desk, keystore, voters };
+  const backend = nodeBackend(given);
   const blobToken = await writeBlobToken(chainDir);
   const rpc = new RpcServer(backend, {
     ...config.rpc,

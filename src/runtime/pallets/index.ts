@@ -8,9 +8,11 @@ import { Jobs } from './jobs.ts';
 import { Offences } from './offences.ts';
 import { Rewards } from './rewards.ts';
 import { session } from './session.ts';
+import { Slots } from './slots.ts';
 import { planSession, Staking } from './staking.ts';
 import { STAKED_VOTERS, tellVoters } from './voters.ts';
 
+/** Of chains whose blocks are won by work. */
 export const PALLETS: readonly PalletSource[] = [
   ...CORE_PALLETS,
   grandpa(STAKED_VOTERS),
@@ -22,3 +24,6 @@ export const PALLETS: readonly PalletSource[] = [
   Certificates,
   Rewards,
 ] as unknown as readonly PalletSource[];
+
+/** Of chains whose authorities take turns. */
+export const SLOT_PALLETS: readonly PalletSource[] = [...PALLETS, Slots as unknown as PalletSource];

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { littleEndian } from '../../../src/base/bytes.ts';
+import { Dice } from '../../../src/runtime/dice.ts';
 import { lotSeed } from '../../../src/runtime/election/seats.ts';
 import { ComputePowDeclared } from '../../../src/runtime/pallets/compute-pow.ts';
-import { Dice } from '../../../src/runtime/pallets/jobs/dice.ts';
 import { ERA, StakeChain, somebody, UNIT } from './stake-chain.ts';
 
 const V = Array.from({ length: 12 }, (_, i) => somebody(`validator ${i}`));

@@ -145,7 +145,7 @@ test('clients decode session keys, and making them is left to the keystore', () 
   const decoded = must(option(vec(tuple(bytes, KeyTypeId))).dec(answer.output), 'keys');
   assert.deepEqual(
     decoded.map(([, type]) => new TextDecoder().decode(type)),
-    ['gran', 'auth', 'comp'],
+    ['gran', 'slot', 'comp'],
   );
   assert.deepEqual(decoded[0]?.[0], first.keys.grandpa);
   const none = call('decode_session_keys', bytes.enc(new Uint8Array(5)));

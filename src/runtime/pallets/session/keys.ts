@@ -29,7 +29,7 @@ export type SessionKeyName = keyof SessionKeys & string;
 /** The four characters under which keystore, KeyOwner and offences know a key. */
 export const KEY_TYPES: Readonly<Record<SessionKeyName, string>> = {
   grandpa: 'gran',
-  authoring: 'auth',
+  authoring: 'slot',
   compute: 'comp',
 };
 const NAMES: readonly SessionKeyName[] = ['grandpa', 'authoring', 'compute'];
