@@ -119,7 +119,7 @@ export const VOTERS = ['alice', 'bob', 'carol', 'dave'].map((name) =>
 ) as [Keypair, Keypair, Keypair, Keypair];
 
 /** A list of voters, each of weight 1. */
-export function authoritiesOf(keys: readonly Keypair[]): Authorities {
+function authoritiesOf(keys: readonly Keypair[]): Authorities {
   return keys.map(({ publicKey }): [Bytes, bigint] => [publicKey, 1n]);
 }
 
