@@ -66,7 +66,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const chainDir = join(config.basePath, 'chains', spec.id);
   await mkdir(chainDir, { recursive: true });
 
-  // Rules: pure.
+  // Rules: pure. The spec says how blocks are made (by work or by turns) and what finalizes them (depth or votes).
   const rules = chainRules(spec, (text) => log('warn', text));
   const { runtime, genesis } = rules;
 
@@ -81,7 +81,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
-  // Machines.
+  // Machines. First with what this node votes, and what it said last: beside the database, so that an old copy of that
+  // makes nobody vote twice. Then: which blocks are the chain, what waits for one, who makes them, whom to fetch from.
   const marks = config.tmp
     ? Watermarks.inMemory(genesis.hash)
     : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
@@ -116,6 +117,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // Network, the loop, and the port.
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
+  // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const fail = (error: unknown): void => {
