@@ -33,6 +33,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'check-block': async () => (await import('./commands/chain-data.ts')).checkBlockCommand,
   'export-state': async () => (await import('./commands/chain-data.ts')).exportStateCommand,
   'chain-info': async () => (await import('./commands/chain-data.ts')).chainInfoCommand,
+  'export-snapshot': async () => (await import('./commands/snapshot.ts')).exportSnapshotCommand,
+  'import-snapshot': async () => (await import('./commands/snapshot.ts')).importSnapshotCommand,
   revert: async () => (await import('./commands/chain-data.ts')).revertCommand,
   'purge-chain': async () => (await import('./commands/purge-chain.ts')).purgeChainCommand,
   benchmark: async () => (await import('./commands/benchmark.ts')).benchmarkCommand,
@@ -55,6 +57,7 @@ const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
   StoreError: 4,
   BlobError: 4,
   OfflineError: 5,
+  SnapshotError: 5,
 };
 
 /** Runs the command line; resolves with the exit code. */

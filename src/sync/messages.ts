@@ -48,6 +48,17 @@ const SHORT_ID_BYTES = 6;
 const headerBytes = boundedBytes(MAX_HEADER_BYTES);
 const openingBytes = boundedBytes(MAX_OPENING_BYTES);
 const extrinsicBytes = boundedBytes(MAX_EXTRINSIC_BYTES);
+/** 2,048 precommits of 136 bytes, and the headers between them and the target. */
+const MAX_JUSTIFICATION_BYTES = 2 * 1024 * 1024;
+
+/** The parts of a block wherever one is carried, each within its bound. */
+export const BlockParts = {
+  header: headerBytes,
+  opening: openingBytes,
+  extrinsic: extrinsicBytes,
+  maxExtrinsics: MAX_EXTRINSICS,
+  justification: boundedBytes(MAX_JUSTIFICATION_BYTES),
+} as const;
 
 /** How a node stands: sent on connecting, and again whenever it is asked. */
 export const Status = struct({

@@ -155,8 +155,9 @@ export class DevMiner {
       assert.ok(job);
       await this.#rpc.call('miner_submitTicket', [this.#win(template, fragment, job)]);
     } catch (error) {
-      // A template that grew stale while its ticket was drawn: the next one comes. A call that `stop` cut off: none.
-      if (!this.#isStopped && !(error instanceof RpcRefused && /Template/.test(error.message))) throw error;
+      // A template that grew stale while its ticket was drawn, a step that won before this miner began: the next one
+      // comes. A call that `stop` cut off: none.
+      if (!this.#isStopped && !(error instanceof RpcRefused && /Template|ReusedStep/.test(error.message))) throw error;
     } finally {
       this.#isMining = false;
     }
