@@ -11,13 +11,17 @@ import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { max } from '../base/fixed.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
+import { slotAt } from '../runtime/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
-import { type Blame, type BlockError, type BlockFault, blameOf } from './block-error.ts';
+import { type Blame, type BlockError, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
-import { lowerBound, type Millis } from './difficulty.ts';
+import type { Millis } from './difficulty.ts';
+import { Witness } from './equivocation.ts';
 import type { Finality, FinalityEffect, FinalityInput } from './finality/finality.ts';
 import {
   checkHeader,
+  checkOrphan,
   type DecodedBlock,
   decodeBlock,
   executeBlock,
@@ -26,18 +30,16 @@ import {
   type ReceivedBlock,
   sealBlock,
   storeBlock,
+  turnOf,
 } from './import.ts';
-import { parentBlock } from './meta.ts';
-import { type ConsensusRules, MAX_DRIFT_MS, MAX_HOLD_MS } from './rules.ts';
-import { checkWork } from './seal.ts';
+import { metaOf, parentBlock } from './meta.ts';
+import type { ConsensusRules } from './rules.ts';
 import { ForkTree, MAX_CHILDREN, type TreeBlock } from './tree.ts';
 import { WaitingRoom } from './waiting.ts';
 
 /** Blocks given and not yet looked at: what sync hands over at once, four times. */
 const MAX_QUEUE = 256;
 const MAX_BAD = 1_024;
-/** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
-const ORPHAN_WORK_SHIFT = 6n;
 
 export interface ChainParts {
   readonly rules: ConsensusRules;
@@ -70,6 +72,8 @@ export type ChainEffect =
       readonly blame: Blame;
       readonly origin: Origin;
     }
+  /** Two headers of one slot by one author: for whoever is to be told (pallet Slots). */
+  | { readonly type: 'equivocation'; readonly proof: SlotEquivocation }
   /** A block of this node's own miners is imported: tell the network. */
   | { readonly type: 'announce'; readonly block: ReceivedBlock }
   | {
@@ -95,6 +99,7 @@ export class Chain {
   private readonly openingsKept: number | undefined;
   private readonly tree: ForkTree;
   private readonly waiting = new WaitingRoom();
+  private readonly witness = new Witness();
   private readonly queue: DecodedBlock[] = [];
   private readonly queued = new Set<string>();
   /** Hashes of blocks that can never be valid, the oldest forgotten first. */
@@ -146,18 +151,20 @@ export class Chain {
 
   /** Judges a header before its body is asked for or passed on. */
   vet(now: Millis, header: Bytes, opening: Bytes): Vetting {
-    const block = decodeBlock({ header, opening, extrinsics: [], origin: { type: 'own' } });
+    const block = decodeBlock(this.rules, { header, opening, extrinsics: [], origin: { type: 'own' } });
     if (!block.ok) return 'refused';
     const { hash, decoded } = block.value;
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
     const checked = checkHeader(this.rules, this.store, now, block.value);
-    if (checked.ok) return 'fits';
+    // Two headers of a slot prove what is to be proven; a third and all after it would cost their author nothing.
+    if (checked.ok) return this.witness.isThird(block.value) ? 'stale' : 'fits';
     switch (checked.error.code) {
       case 'UnknownParent':
         return 'orphan';
       case 'AlreadyKnown':
       case 'BelowFinalized':
       case 'TooLittleWork':
+      case 'TimestampTooFar':
         return 'stale';
       default:
         if (blameOf(checked.error.code) === 'block') this.remember(hash);
@@ -183,7 +190,7 @@ export class Chain {
   }
 
   private receive(received: ReceivedBlock): void {
-    const decoded = decodeBlock(received);
+    const decoded = decodeBlock(this.rules, received);
     if (!decoded.ok) {
       const { header, origin } = received;
       this.out.push(refusal(blake2_256(header), decoded.error, origin));
@@ -224,8 +231,10 @@ export class Chain {
       for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
       return;
     }
+    const proof = this.witness.see(block);
+    if (proof !== undefined) this.out.push({ type: 'equivocation', proof });
     const parent = must(this.tree.get(sealed.value.parent.hash), 'a parent at or above the finalized block');
-    if (parent.children >= MAX_CHILDREN) {
+    if (this.siblings(parent, block) >= MAX_CHILDREN) {
       this.refuse(block, { code: 'TooManySiblings', data: undefined });
       return;
     }
@@ -239,6 +248,17 @@ export class Chain {
     this.imported(now, block, this.tree.add(this.store, imported, parent.hash));
   }
 
+  /** The children that count against a new one: a slot has one author, so others' slots are not his to fill. */
+  private siblings(parent: TreeBlock, block: DecodedBlock): number {
+    const turn = turnOf(block);
+    if (turn === undefined || parent.children < MAX_CHILDREN) return parent.children;
+    const { blockTimeMs } = this.rules.difficulty;
+    const slots = this.store
+      .children(parent.hash)
+      .map((child) => slotAt(metaOf(this.store, child).timestamp, blockTimeMs));
+    return slots.filter((slot) => slot === turn.slot).length;
+  }
+
   private notSealed(now: Millis, block: DecodedBlock, error: BlockError): void {
     const { hash, origin, decoded } = block;
     if (error.code === 'AlreadyKnown') {
@@ -250,12 +270,10 @@ export class Chain {
       return;
     }
     const head = parentBlock(this.store, this.head.hash);
-    const latest = now + MAX_DRIFT_MS + MAX_HOLD_MS;
-    const least = lowerBound(this.rules.difficulty, head, latest) >> ORPHAN_WORK_SHIFT;
-    const work = checkWork(this.rules, block.sealed, block.opening, least);
-    if (!work.ok) {
-      const code: BlockFault = work.error.code === 'TargetMissed' ? 'TooLittleWork' : work.error.code;
-      this.refuse(block, { ...work.error, code });
+    const view = must(this.store.view(head.hash), 'the best block has its state');
+    const orphan = checkOrphan(this.rules, { head, view, now }, block);
+    if (!orphan.ok) {
+      this.refuse(block, orphan.error);
       return;
     }
     const gone = this.waiting.addOrphan(now, block);

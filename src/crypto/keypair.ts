@@ -9,6 +9,7 @@ import { ecdsaAccount, ecdsaPublicKey, ecdsaSign } from './ecdsa.ts';
 import { ed25519PublicKey, ed25519SignReference } from './ed25519.ts';
 import { sr25519Expand, sr25519PublicKey, sr25519SignReference } from './sr25519.ts';
 import type { Scheme } from './verify.ts';
+import { type VrfSignature, vrfSign } from './vrf.ts';
 
 export interface Keypair {
   readonly scheme: Scheme;
@@ -17,6 +18,8 @@ export interface Keypair {
   readonly accountId: Bytes;
   /** 64 bytes; ecdsa: 65 with the recovery id. */
   sign(message: Bytes): Bytes;
+  /** The key's random output for a message, with its proof; sr25519 alone has one. */
+  vrf?(message: Bytes): VrfSignature;
 }
 
 /** How ed25519 seeds sign; `native/` may install a faster equal at start-up. */
@@ -46,5 +49,6 @@ export function keypairFromSeed(scheme: Scheme, seed: Bytes): Keypair {
 export function sr25519Keypair(secret: Bytes): Keypair {
   const publicKey = sr25519PublicKey(secret);
   const sign = (message: Bytes) => sr25519SignReference(secret, message);
-  return { scheme: 'sr25519', publicKey, accountId: publicKey, sign };
+  const vrf = (message: Bytes) => vrfSign(secret, message);
+  return { scheme: 'sr25519', publicKey, accountId: publicKey, sign, vrf };
 }

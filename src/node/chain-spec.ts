@@ -54,6 +54,15 @@ const RuntimeGenesis = z.strictObject({
     checkers: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(64),
   }),
   rewards: z.strictObject({ pool: amount }),
+  /** Of engine `slots`: who takes turns, by account and authoring key. */
+  slots: z
+    .strictObject({
+      authorities: z
+        .array(z.tuple([address, hash]))
+        .min(1)
+        .max(1_024),
+    })
+    .optional(),
 });
 
 /** Numbers of the economy; the reason of each stands in genesis/README.md. */
@@ -78,6 +87,8 @@ const Consensus = z.strictObject({
   settleDepth: u32,
   blockTimeMs: u32.min(100),
   eraBlocks: u32.min(1),
+  /** Of engine `slots`: how long one order of turns holds; an era's blocks, if it says nothing. */
+  epochSlots: u32.min(1).optional(),
   initialDifficulty: amount,
   profile: z.number().int().min(0).max(2),
   /** SHA-256 of the canonical kernels: another build would be another engine. */
@@ -147,6 +158,7 @@ export function runtimeSpec({ consensus, economy, properties, specVersion }: Cha
     existentialDeposit: economy.existentialDeposit,
     blockTimeMs: consensus.blockTimeMs,
     eraBlocks: consensus.eraBlocks,
+    epochSlots: consensus.epochSlots ?? consensus.eraBlocks,
     settleDepth: consensus.settleDepth,
     initialDifficulty: consensus.initialDifficulty,
     profile: consensus.profile,

@@ -1,10 +1,13 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
+import type { Bytes } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
-import type { ConsensusRules } from '../consensus/rules.ts';
+import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
+import { vrfVerify } from '../crypto/vrf.ts';
 import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
 import { SIGNATURES } from '../runtime/host.ts';
-import { PALLETS } from '../runtime/pallets/index.ts';
+import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
+import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
 import type { ChainStore } from '../state/store.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
@@ -23,14 +26,27 @@ export interface ChainRules {
 export function chainRules(spec: ChainSpec, warn: (text: string) => void): ChainRules {
   const evaluate = ticketEvaluator(warn);
   const host = { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: refereeWith(evaluate) };
-  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
+  const isSlots = spec.consensus.authoring === 'slots';
+  const runtime = createRuntime({ pallets: isSlots ? SLOT_PALLETS : PALLETS, spec: runtimeSpec(spec), host });
+  const genesis = genesisBlock(spec, runtime);
   const consensus: ConsensusRules = {
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: sealAuthor, fragment: sealFragment },
+    ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
     runtime,
     evaluate,
   };
-  return { runtime, genesis: genesisBlock(spec, runtime), consensus };
+  return { runtime, genesis, consensus };
+}
+
+/** Turns by pallet Slots. */
+function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
+  return {
+    genesis,
+    epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
+    authorities: slotAuthorities,
+    verifyVrf: vrfVerify,
+  };
 }
 
 /** The machine that decides which blocks are the chain. */

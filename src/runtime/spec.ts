@@ -49,6 +49,8 @@ export interface RuntimeSpec {
   readonly existentialDeposit: bigint;
   readonly blockTimeMs: number;
   readonly eraBlocks: number;
+  /** Slots of an epoch, of engine `slots`: so long one shuffled order holds. */
+  readonly epochSlots: number;
   /** Blocks after which runtime rules call a height settled (DECISIONS: dev 4, live 30). */
   readonly settleDepth: number;
   readonly initialDifficulty: bigint;
@@ -77,6 +79,7 @@ export const DEFAULT_SPEC = {
   existentialDeposit: 1_000_000_000n,
   blockTimeMs: 12_000,
   eraBlocks: 300,
+  epochSlots: 300,
   settleDepth: 30,
   initialDifficulty: 60_000_000_000n,
   profile: 1,

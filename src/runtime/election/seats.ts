@@ -7,7 +7,7 @@
  */
 import { type Bytes, compare, concat, littleEndian, utf8 } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
-import { Dice } from '../pallets/jobs/dice.ts';
+import { Dice } from '../dice.ts';
 import type { Voter } from './ballots.ts';
 import { ElectionError } from './errors.ts';
 import { type Assignment, type Round, seqPhragmen, type Winner } from './phragmen.ts';

@@ -9,6 +9,8 @@ import { type Bytes, concat, equal, utf8 } from '../../base/bytes.ts';
 import { bool, fixed, hash, type Of, option, struct, u16, u32, u64, u128, vec } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { MultiSignature } from '../../primitives/account.ts';
+import { itemsOf, SLOT_ENGINE } from '../../primitives/digest.ts';
+import type { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
 import type { Chain } from '../chain.ts';
 import { ConfigError } from '../config.ts';
@@ -21,8 +23,9 @@ import { AccountId } from '../types.ts';
 import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
 import { JobsDeclared } from './jobs/state.ts';
-import { holdAuthorPay, RewardsDeclared } from './rewards.ts';
+import { holdAuthorPay, RewardsDeclared, vestAuthorPay } from './rewards.ts';
 import { System } from './system.ts';
+import { headerAuthor } from './transaction-payment.ts';
 
 const PATH = 'pallet_compute_pow';
 /** Tickets of a registration, and the age up to which its anchor block is taken (rule E). */
@@ -261,10 +264,27 @@ function provesWork(at: At, args: Omit<Of<typeof SignedRegistration>, 'key'>, ge
 function recordParent(at: At): void {
   const { header, ticket } = at.block.parent;
   if (header.number === 0 || !ticket) return;
+  extendBeacon(at, header.number, ticket);
+  // A chain has one engine, and consensus takes no header that has items of the other.
+  if (itemsOf(header.digest, 'PreRuntime', SLOT_ENGINE).length > 0) paySlot(at, header);
+  else recordWin(at, header);
+}
+
+/** `ticket`: what won the block, or what the author of the slot drew (ECONOMY.md rule B). */
+function extendBeacon(at: At, number: number, ticket: Bytes): void {
+  const before = must(at.state.Beacon.get(number - 1), 'the beacon is a chain');
+  at.state.Beacon.put(number, blake2_256(concat(before, ticket)));
+  if (number > BEACONS) at.state.Beacon.delete(number - BEACONS);
+}
+
+/** Whose turn it was is proven by the seal itself: there is nothing to wait for. */
+function paySlot(at: At, header: Header): void {
+  const author = must(headerAuthor(header), 'a sealed header names its author');
+  vestAuthorPay(at, author, holdAuthorPay(at, author));
+}
+
+function recordWin(at: At, header: Header): void {
   const { preRuntime: pre, seal } = readSealed(header);
-  const before = must(at.state.Beacon.get(header.number - 1), 'the beacon is a chain');
-  at.state.Beacon.put(header.number, blake2_256(concat(before, ticket)));
-  if (header.number > BEACONS) at.state.Beacon.delete(header.number - BEACONS);
   at.emit.BlockWon({ author: pre.author, fragment: pre.fragment, step: pre.step, node: pre.node });
   const fragment = at.use(JobsDeclared).state.Fragments.get(pre.fragment);
   if (fragment === undefined) return;

@@ -5,7 +5,9 @@ import { Certificates } from './certificates.ts';
 import { ComputePow } from './compute-pow.ts';
 import { Jobs } from './jobs.ts';
 import { Rewards } from './rewards.ts';
+import { Slots } from './slots.ts';
 
+/** Of chains whose blocks are won by work. */
 export const PALLETS: readonly PalletSource[] = [
   ...CORE_PALLETS,
   ComputePow,
@@ -13,3 +15,6 @@ export const PALLETS: readonly PalletSource[] = [
   Certificates,
   Rewards,
 ] as unknown as readonly PalletSource[];
+
+/** Of chains whose authorities take turns. */
+export const SLOT_PALLETS: readonly PalletSource[] = [...PALLETS, Slots as unknown as PalletSource];
