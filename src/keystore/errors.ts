@@ -20,6 +20,11 @@ export class KeystoreError extends Error {
   readonly code: KeystoreFault;
   readonly data: string;
 
+  /** What an operator far away may hear: without paths. */
+  static sentence(code: KeystoreFault): string {
+    return KEYSTORE_FAULTS[code];
+  }
+
   constructor(code: KeystoreFault, data: string) {
     super(`${data}: ${KEYSTORE_FAULTS[code]}`);
     this.code = code;

@@ -12,6 +12,7 @@ import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
+import type { Keystore } from '../keystore/keystore.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
@@ -48,12 +49,14 @@ export interface RunningNode {
 export interface NodeHooks {
   readonly log: (level: 'info' | 'warn', text: string) => void;
   readonly onFatal: (error: unknown) => void;
+  /** Where the keys of this node are; a node without one keeps none. */
+  readonly keystore?: Keystore;
 }
 
 /** Starts a node; rejects with a typed error of the part that could not be started. */
 export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<RunningNode> {
   const { spec } = config;
-  const { log, onFatal } = hooks;
+  const { log, onFatal, keystore } = hooks;
   const chainDir = join(config.basePath, 'chains', spec.id);
   await mkdir(chainDir, { recursive: true });
 
@@ -105,7 +108,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
-  const backend = nodeBackend({ config, runtime, store, chain, author, pool, sync, network, drive, blobs: desk });
+  const machines = { chain, author, pool, sync, drive };
+  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore });
   const blobToken = await writeBlobToken(chainDir);
   const rpc = new RpcServer(backend, {
     ...config.rpc,

@@ -67,6 +67,16 @@ export interface BlobPort {
   putChunk(id: Bytes, length: number, index: number, bytes: Bytes): Promise<void>;
 }
 
+/** The keys of this node; each call throws RpcError when the keystore refuses. */
+export interface KeyPort {
+  /** Keeps the key of a secret URI; refused unless it has this public key. */
+  insert(keyType: string, suri: string, publicKey: Bytes): Promise<void>;
+  /** Makes a set of session keys; their public keys one after the other. */
+  rotate(): Promise<Bytes>;
+  has(publicKey: Bytes, keyType: string): Promise<boolean>;
+  hasSession(keys: Bytes): Promise<boolean>;
+}
+
 export interface Backend {
   readonly chainName: string;
   readonly chainType: string | { readonly Custom: string };
@@ -102,4 +112,5 @@ export interface Backend {
   work(account: Bytes): Work;
   duties(account: Bytes): ReturnType<typeof dutiesFor>;
   readonly blobs: BlobPort;
+  readonly keys: KeyPort;
 }
