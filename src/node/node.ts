@@ -19,8 +19,6 @@ import type { Network } from '../p2p/network.ts';
 import { Pool } from '../pool/pool.ts';
 import { RpcServer } from '../rpc/server.ts';
 import type { Runtime, Validity } from '../runtime/runtime.ts';
-import { LevelStore } from '../state/level/level-store.ts';
-import { MemoryStore } from '../state/level/memory-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
 import { nodeBackend } from './backend.ts';
@@ -30,6 +28,7 @@ import { Drive } from './drive.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
+import { openStore } from './open-store.ts';
 import { chainMachine, chainRules } from './rules.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
@@ -67,10 +66,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   installFastTree((text) => log('warn', text));
 
   // Memory: blocks and states, then blobs.
-  const { pruning } = config;
-  const store = config.tmp
-    ? MemoryStore.create(genesis, pruning)
-    : await LevelStore.open({ dir: chainDir, genesis, pruning, ...cacheOf(config) });
+  const store = await openStore(config, rules, chainDir);
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
@@ -91,6 +87,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
+    checkpoint: rules.consensus.checkpoint,
     pool,
     vet: (now, header, opening) => {
       const start = performance.now();
@@ -140,10 +137,6 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
       await store.close();
     },
   };
-}
-
-function cacheOf({ dbCacheBytes }: NodeConfig): { cacheBytes?: number } {
-  return dbCacheBytes === undefined ? {} : { cacheBytes: dbCacheBytes };
 }
 
 function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes): Validity {

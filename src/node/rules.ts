@@ -1,5 +1,5 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
-import type { Bytes } from '../base/bytes.ts';
+import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
 import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
@@ -9,8 +9,8 @@ import { SIGNATURES } from '../runtime/host.ts';
 import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
 import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
-import type { ChainStore } from '../state/store.ts';
-import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import { type ChainSpec, ChainSpecError, runtimeSpec } from './chain-spec.ts';
 import { genesisBlock } from './genesis.ts';
 import { refereeWith } from './referee.ts';
 import { remembering } from './signatures.ts';
@@ -33,6 +33,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: sealAuthor, fragment: sealFragment },
     ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
+    ...(spec.checkpoint ? { checkpoint: checkpointOf(spec.checkpoint) } : {}),
     runtime,
     evaluate,
   };
@@ -47,6 +48,21 @@ function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
     authorities: slotAuthorities,
     verifyVrf: vrfVerify,
   };
+}
+
+function checkpointOf({ number, hash }: NonNullable<ChainSpec['checkpoint']>): BlockRef {
+  return { number, hash: fromHex(hash) };
+}
+
+/** Throws ChainSpecError when the stored chain has another block in the place of the checkpoint. */
+export function ensureCheckpoint({ consensus }: ChainRules, store: ChainStore): void {
+  const { checkpoint } = consensus;
+  const found = checkpoint && store.canonical(checkpoint.number);
+  if (!checkpoint || !found || equal(found, checkpoint.hash)) return;
+  const { number, hash } = checkpoint;
+  throw new ChainSpecError(
+    `checkpoint: block ${number} here is ${toHex(found)}, not ${toHex(hash)}: purge-chain, or mend the chain spec`,
+  );
 }
 
 /** The machine that decides which blocks are the chain. */

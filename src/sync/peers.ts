@@ -17,6 +17,7 @@ const MAX_AVOID_MS = 120_000;
 /** What a peer is reported for: a sentence, and what it does to its score (the network drops it at -100). */
 export const SYNC_FAULTS = {
   OtherGenesis: ['it follows another chain', -100],
+  OtherCheckpoint: ['its chain is without the checkpoint of the chain spec', -100],
   OtherFinality: ['its chain leaves ours below our last finalized block', -30],
   TimedOut: ['it did not answer in time', -5],
   BrokenHeaders: ['its headers are not a chain', -40],
@@ -95,11 +96,12 @@ export class Peers {
     if (peer !== undefined) peer.avoidUntil = Math.max(peer.avoidUntil, now + ms);
   }
 
-  /** The peer to follow: most accumulated difficulty above `ours`, the lesser id among equals. */
-  lead(now: Millis, ours: bigint): Peer | undefined {
+  /** The peer to follow, as high as `least`: most accumulated difficulty above `ours`, the lesser id among equals. */
+  lead(now: Millis, ours: bigint, least: number): Peer | undefined {
     let lead: Peer | undefined;
     for (const peer of this.all()) {
       if (peer.status === undefined || peer.avoidUntil > now || peer.status.totalDifficulty <= ours) continue;
+      if (peer.status.bestNumber < least) continue;
       const most = lead?.status?.totalDifficulty;
       if (most === undefined || peer.status.totalDifficulty > most) lead = peer;
     }
