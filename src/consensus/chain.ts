@@ -74,7 +74,7 @@ export type ChainEffect =
       readonly origin: Origin;
     }
   /** Two headers of one slot by one author: for whoever is to be told (pallet Slots). */
-  | { readonly type: 'equivocation'; readonly proof: SlotEquivocation }
+  | { readonly type: 'doubleSeal'; readonly proof: SlotEquivocation }
   /** A block of this node's own miners is imported: tell the network. */
   | { readonly type: 'announce'; readonly block: ReceivedBlock }
   | {
@@ -241,7 +241,7 @@ export class Chain {
       return;
     }
     const proof = this.witness.see(block);
-    if (proof !== undefined) this.out.push({ type: 'equivocation', proof });
+    if (proof !== undefined) this.out.push({ type: 'doubleSeal', proof });
     const parent = must(this.tree.get(sealed.value.parent.hash), 'a parent at or above the finalized block');
     if (this.siblings(parent, block) >= MAX_CHILDREN) {
       this.refuse(block, { code: 'TooManySiblings', data: undefined });

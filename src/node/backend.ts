@@ -3,6 +3,7 @@ import { type Bytes, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
 import type { Author, Submission, SubmitError } from '../consensus/author.ts';
 import type { Chain } from '../consensus/chain.ts';
+import type { Grandpa } from '../consensus/finality/grandpa.ts';
 import { metaOf } from '../consensus/meta.ts';
 import type { Keystore } from '../keystore/keystore.ts';
 import type { Network } from '../p2p/network.ts';
@@ -21,6 +22,7 @@ import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
 import type { Drive } from './drive.ts';
 import { keyDesk } from './key-desk.ts';
+import type { VoterKeys } from './voter-keys.ts';
 
 export interface BackendParts {
   readonly config: NodeConfig;
@@ -34,6 +36,9 @@ export interface BackendParts {
   readonly drive: Drive;
   readonly blobs: BlobPort;
   readonly keystore: Keystore | undefined;
+  readonly voters: VoterKeys;
+  /** Undefined where finality is by depth. */
+  readonly grandpa: Grandpa | undefined;
 }
 
 const NODE_VERSION = '0.1.0';
@@ -57,7 +62,7 @@ export function nodeBackend(parts: BackendParts): Backend {
     store,
     eraBlocks: spec.consensus.eraBlocks,
     blobs,
-    keys: keyDesk(parts.keystore),
+    keys: keyDesk(parts.keystore, () => parts.voters.reload()),
     finalized: () => chain.finalized(),
     meta: (hash) => {
       if (store.meta(hash) === undefined) return undefined;

@@ -15,7 +15,8 @@ import { badKey, invalidParams } from '../rpc/errors.ts';
 
 const SCHEMES: readonly Scheme[] = ['sr25519', 'ed25519', 'ecdsa'];
 
-export function keyDesk(keystore: Keystore | undefined): KeyPort {
+/** `onChange` is called, and waited for, when keys came in. */
+export function keyDesk(keystore: Keystore | undefined, onChange: () => Promise<void>): KeyPort {
   /** Runs `work`; what the keystore refuses is the caller's to mend. */
   async function refusable<T>(work: (keystore: Keystore) => Promise<T>): Promise<T> {
     if (keystore === undefined) throw badKey('this node keeps no keys');
@@ -34,8 +35,14 @@ export function keyDesk(keystore: Keystore | undefined): KeyPort {
         const scheme = (fixed === undefined ? SCHEMES : [fixed]).find((one) => publicKeyOf(suri, one) === wanted);
         if (scheme === undefined) throw badKey(`the secret does not give this public key${by(fixed)}`);
         await keys.insert(keyType, scheme, suri);
+        await onChange();
       }),
-    rotate: () => refusable(rotateKeys),
+    rotate: () =>
+      refusable(async (keys) => {
+        const made = await rotateKeys(keys);
+        await onChange();
+        return made;
+      }),
     has: (publicKey, keyType) =>
       refusable(async (keys) => {
         const wanted = toHex(publicKey);

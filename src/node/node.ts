@@ -13,6 +13,7 @@ import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
 import type { Keystore } from '../keystore/keystore.ts';
+import { Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
@@ -25,6 +26,7 @@ import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
 import { Drive } from './drive.ts';
+import { FinalityLink } from './finality-link.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
@@ -32,6 +34,7 @@ import { openStore } from './open-store.ts';
 import { chainMachine, chainRules } from './rules.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
+import { voterKeys } from './voter-keys.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -72,7 +75,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
   // Machines.
-  const chain = chainMachine(spec, rules, store);
+  const marks = config.tmp
+    ? Watermarks.inMemory(genesis.hash)
+    : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
+  const voters = await voterKeys(config, keystore, (text) => log('warn', text));
+  const voting = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
+  const { chain, grandpa } = chainMachine(spec, rules, store, voting);
   // Counting begins once all that is counted is there.
   let meter: NodeMetrics | undefined;
   const pool = new Pool({
@@ -101,12 +109,13 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const drive = new Drive({ store, chain, author, pool, sync, network, meter, log, onFatal });
+  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
+  const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
-  const machines = { chain, author, pool, sync, drive };
-  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore });
+  const machines = { chain, grandpa, author, pool, sync, drive };
+  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore, voters });
   const blobToken = await writeBlobToken(chainDir);
   const rpc = new RpcServer(backend, {
     ...config.rpc,

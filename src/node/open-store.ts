@@ -2,8 +2,9 @@
 import { LevelStore } from '../state/level/level-store.ts';
 import { MemoryStore } from '../state/level/memory-store.ts';
 import type { DurableStore } from '../state/store.ts';
+import { ensureCheckpoint } from './checkpoint.ts';
 import type { NodeConfig } from './config.ts';
-import { type ChainRules, ensureCheckpoint } from './rules.ts';
+import type { ChainRules } from './rules.ts';
 
 /** Opens the chain in its folder, or creates it there. Throws StoreError, or ChainSpecError for another checkpoint. */
 export async function openStore(config: NodeConfig, rules: ChainRules, dir: string): Promise<DurableStore> {

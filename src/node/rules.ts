@@ -1,16 +1,23 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
-import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
+import { must } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
+import { type AuthoritySet, Grandpa, type GrandpaSetup } from '../consensus/finality/grandpa.ts';
+import type { Verify } from '../consensus/finality/round.ts';
 import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
 import { vrfVerify } from '../crypto/vrf.ts';
+import { readStorage } from '../runtime/access.ts';
 import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
 import { SIGNATURES } from '../runtime/host.ts';
+import { GrandpaDeclared } from '../runtime/pallets/grandpa.ts';
 import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
 import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
-import type { BlockRef, ChainStore } from '../state/store.ts';
-import { type ChainSpec, ChainSpecError, runtimeSpec } from './chain-spec.ts';
+import type { ChainStore } from '../state/store.ts';
+import type { StateView } from '../state/view.ts';
+import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
+import { checkpointOf } from './checkpoint.ts';
 import { genesisBlock } from './genesis.ts';
 import { refereeWith } from './referee.ts';
 import { remembering } from './signatures.ts';
@@ -20,6 +27,8 @@ export interface ChainRules {
   readonly runtime: Runtime;
   readonly genesis: ReturnType<typeof genesisBlock>;
   readonly consensus: ConsensusRules;
+  /** Whether a key signed a message: as the runtime judges it, so that what a node sees as a double vote is one. */
+  readonly verifyVote: Verify;
 }
 
 /** The rules of a chain; `warn` hears when a slower reference has to judge tickets. */
@@ -33,11 +42,11 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: sealAuthor, fragment: sealFragment },
     ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
-    ...(spec.checkpoint ? { checkpoint: checkpointOf(spec.checkpoint) } : {}),
+    ...checkpointOf(spec),
     runtime,
     evaluate,
   };
-  return { runtime, genesis, consensus };
+  return { runtime, genesis, consensus, verifyVote: host.verifyEd25519 };
 }
 
 /** Turns by pallet Slots. */
@@ -50,23 +59,43 @@ function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
   };
 }
 
-function checkpointOf({ number, hash }: NonNullable<ChainSpec['checkpoint']>): BlockRef {
-  return { number, hash: fromHex(hash) };
+/** With what a node votes; none without keys. */
+export type Voting = Pick<GrandpaSetup, 'keys' | 'markOf'>;
+
+const SILENT: Voting = { keys: () => [], markOf: () => undefined };
+/** As Substrate: a proof is stored with the first block that is proven at or above each multiple of this. */
+const JUSTIFICATION_PERIOD = 512;
+/** T is a ninth of a block time, so that a round fits into a block; a second at most, as in Substrate. */
+const MAX_GOSSIP_MS = 1_000;
+const ROUND_T = 9;
+
+export interface ChainMachine {
+  readonly chain: Chain;
+  /** Undefined where the chain spec has finality by depth. */
+  readonly grandpa: Grandpa | undefined;
 }
 
-/** Throws ChainSpecError when the stored chain has another block in the place of the checkpoint. */
-export function ensureCheckpoint({ consensus }: ChainRules, store: ChainStore): void {
-  const { checkpoint } = consensus;
-  const found = checkpoint && store.canonical(checkpoint.number);
-  if (!checkpoint || !found || equal(found, checkpoint.hash)) return;
-  const { number, hash } = checkpoint;
-  throw new ChainSpecError(
-    `checkpoint: block ${number} here is ${toHex(found)}, not ${toHex(hash)}: purge-chain, or mend the chain spec`,
-  );
+/** Who votes on what stands on a block with this state. */
+export function authoritiesIn(view: StateView): AuthoritySet {
+  return {
+    setId: readStorage(view, GrandpaDeclared.storage.CurrentSetId),
+    authorities: readStorage(view, GrandpaDeclared.storage.Authorities),
+  };
 }
 
 /** The machine that decides which blocks are the chain. */
-export function chainMachine(spec: ChainSpec, rules: ChainRules, store: ChainStore): Chain {
-  const finality = new DepthFinality(spec.consensus.finalityDepth);
-  return new Chain({ rules: rules.consensus, store, finality });
+export function chainMachine(spec: ChainSpec, rules: ChainRules, store: ChainStore, voting = SILENT): ChainMachine {
+  const { finality, finalityDepth, blockTimeMs } = spec.consensus;
+  const grandpa =
+    finality === 'depth'
+      ? undefined
+      : new Grandpa({
+          ...voting,
+          setAt: ({ hash }) => authoritiesIn(must(store.view(hash), 'the last finalized block has its state')),
+          gossipMs: Math.min(MAX_GOSSIP_MS, Math.ceil(blockTimeMs / ROUND_T)),
+          verify: (signature, message, id) => rules.verifyVote(signature, message, id),
+          keepEvery: JUSTIFICATION_PERIOD,
+        });
+  const gadget = grandpa ?? new DepthFinality(finalityDepth);
+  return { chain: new Chain({ rules: rules.consensus, store, finality: gadget }), grandpa };
 }

@@ -13,8 +13,8 @@ export type ChainEvent =
   /** The canonical chain changed; newest retracted first, oldest enacted first. */
   | { readonly type: 'head'; readonly retracted: readonly BlockRef[]; readonly enacted: readonly BlockRef[] }
   | { readonly type: 'imported'; readonly block: BlockRef }
-  /** In order, none skipped. */
-  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[] }
+  /** In order, none skipped; `justification` proves the last of them, where voters finalize. */
+  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[]; readonly justification?: Bytes | undefined }
   /** There is a new template to mine. */
   | { readonly type: 'template' };
 

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { toHex } from '../../src/base/bytes.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import { type ChainRules, chainRules, ensureCheckpoint } from '../../src/node/rules.ts';
+import { ensureCheckpoint } from '../../src/node/checkpoint.ts';
+import { chainRules } from '../../src/node/rules.ts';
 import { easySpec } from '../rpc/dev-node.ts';
 import { consensusRules, MINERS, makeBlock, Node, refusalOf } from './world.ts';
 
@@ -33,8 +34,9 @@ test('a stored chain with another block in that place is refused by name, one wi
   const node = new Node({ store });
   const [block] = node.grow(1);
   assert.ok(block);
-  const rules = (number: number, hash: Uint8Array): ChainRules =>
-    ({ consensus: { ...consensusRules, checkpoint: { number, hash } } }) as ChainRules;
+  const rules = (number: number, hash: Uint8Array) => ({
+    consensus: { ...consensusRules, checkpoint: { number, hash } },
+  });
   ensureCheckpoint(rules(1, block.hash), store);
   ensureCheckpoint(rules(2, new Uint8Array(32)), store);
   assert.throws(() => ensureCheckpoint(rules(1, new Uint8Array(32)), store), /checkpoint: block 1 here is 0x/);

@@ -11,12 +11,13 @@ import { type Port, startPort } from './stub.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maitoken-keys-'));
 const keystore = new Keystore({ dir, passphrase: 'correct horse', dev: false });
+const noNews = async () => {};
 let open: Port;
 let closed: Port;
 
 before(async () => {
-  open = await startPort({ unsafe: true }, { keys: keyDesk(keystore) });
-  closed = await startPort({}, { keys: keyDesk(keystore) });
+  open = await startPort({ unsafe: true }, { keys: keyDesk(keystore, noNews) });
+  closed = await startPort({}, { keys: keyDesk(keystore, noNews) });
 });
 
 after(async () => {
@@ -97,5 +98,5 @@ test('keys are out of reach where unsafe methods are, and where there is no keys
   ] as const) {
     assert.equal((await call(closed, method, ...params)).error?.code, -32601, method);
   }
-  await assert.rejects(keyDesk(undefined).rotate(), { code: 1040 });
+  await assert.rejects(keyDesk(undefined, noNews).rotate(), { code: 1040 });
 });
