@@ -14,6 +14,7 @@ import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
+import { headerHash } from '../primitives/header.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
@@ -219,6 +220,9 @@ export class Drive {
         return;
       case 'wanted':
         this.#sync({ type: 'wanted', peer: effect.peer });
+        return;
+      case 'doubleSeal':
+        log('warn', `two blocks of one slot: ${toHex(headerHash(effect.proof.first))} has a sibling by its author`);
         return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);
