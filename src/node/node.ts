@@ -12,6 +12,7 @@ import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
+import { SetEnds } from '../consensus/finality/set-ends.ts';
 import type { Keystore } from '../keystore/keystore.ts';
 import { Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
@@ -31,10 +32,11 @@ import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts'
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { openStore } from './open-store.ts';
-import { chainMachine, chainRules } from './rules.ts';
-import { serveSync } from './sync-link.ts';
+import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
+import { serveSync, serveWarp } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
+import { warp } from './warp.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -53,6 +55,8 @@ export interface NodeHooks {
   readonly onFatal: (error: unknown) => void;
   /** Where the keys of this node are; a node without one keeps none. */
   readonly keystore?: Keystore;
+  /** Ends a warp: the node then begins with what it has. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts a node; rejects with a typed error of the part that could not be started. */
@@ -68,8 +72,13 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
 
   installFastTree((text) => log('warn', text));
 
-  // Memory: blocks and states, then blobs.
-  const store = await openStore(config, rules, chainDir);
+  // Memory: blocks and states, which a new node may begin with what peers prove; then blobs.
+  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const begin = async () => {
+    await network.start();
+    return warp({ rules, network, log, signal: hooks.signal ?? new AbortController().signal });
+  };
+  const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
@@ -105,8 +114,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     },
   });
 
-  // Network, the loop, and the port.
-  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  // The loop, and the port.
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
@@ -114,6 +122,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
+  serveWarp(network, store, grandpa && new SetEnds(store, () => setIdNow(store)));
   const machines = { chain, grandpa, author, pool, sync, drive };
   const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore, voters });
   const blobToken = await writeBlobToken(chainDir);
@@ -146,6 +155,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
       await store.close();
     },
   };
+}
+
+function setIdNow(store: DurableStore): bigint {
+  return authoritiesIn(must(store.view(store.settled.hash), 'the last final block has its state')).setId;
 }
 
 function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes): Validity {

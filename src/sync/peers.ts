@@ -24,6 +24,9 @@ export const SYNC_FAULTS = {
   NotAsked: ['it answered with blocks that were not asked for', -40],
   ShortAnswers: ['it answers with fewer blocks than it has, again and again', -20],
   WrongBody: ['a body or an opening is not the one that the header names', -40],
+  WrongProof: ['its proof of finality does not hold', -60],
+  ShortProof: ['it claims more final blocks than it proves', -20],
+  WrongChunk: ['a part of a state is not what its root says', -60],
   BadChain: ['its chain holds an invalid block', -60],
   BadAnnouncement: ['it announced a header that can never be valid', -60],
 } as const satisfies Record<string, readonly [sentence: string, score: number]>;
@@ -106,6 +109,12 @@ export class Peers {
       if (most === undefined || peer.status.totalDifficulty > most) lead = peer;
     }
     return lead;
+  }
+
+  /** When the next of those that are left alone may be asked again. */
+  nextUsable(now: Millis): Millis | undefined {
+    const later = [...this.byId.values()].map(({ avoidUntil }) => avoidUntil).filter((until) => until > now);
+    return later.length === 0 ? undefined : Math.min(...later);
   }
 
   get nextStatusAt(): Millis | undefined {
