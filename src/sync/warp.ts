@@ -281,6 +281,7 @@ export class Warp<S extends { readonly setId: bigint }> {
     this.state = this.world.begin;
     this.above = undefined;
     this.highest = undefined;
+    this.without.clear();
     this.provers.clear();
     this.goal = { phase: 'proof', state: this.state };
   }
