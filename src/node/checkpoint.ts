@@ -1,4 +1,4 @@
-/** # Checkpoint: the block that the chain spec names, for the rules of import and for a chain that is stored already. */
+/** # Checkpoint: the block that the chain spec names, for what is imported and for what is stored already. */
 import { equal, fromHex, toHex } from '../base/bytes.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import { type ChainSpec, ChainSpecError } from './chain-spec.ts';

@@ -66,8 +66,10 @@ export function warp({ rules, network, log, signal }: WarpParts): Promise<Base |
   };
   const quiet = network.onPeer(({ type, peer }) => step({ type, peer }));
   for (const { id } of network.peers()) step({ type: 'connected', peer: id });
-  const teller = tell(machine, log);
-  signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  const teller = tell(machine, () => network.peers().length, log);
+  const ended = (): void => resolve(undefined);
+  if (signal.aborted) ended();
+  signal.addEventListener('abort', ended, { once: true });
   return promise.finally(() => {
     quiet();
     clearTimeout(timer);
@@ -94,14 +96,14 @@ function baseOf({ number, hash, bytes, header, justification, body, opening, sta
 }
 
 /** Says how far it is, and how fast, every few seconds. */
-function tell(machine: Warp<WarpState>, log: WarpParts['log']): NodeJS.Timeout {
+function tell(machine: Warp<WarpState>, peers: () => number, log: WarpParts['log']): NodeJS.Timeout {
   let before = machine.progress();
   return setInterval(() => {
     const now = machine.progress();
     const { phase, sets, target, keys, bytes } = now;
     const rate = Math.max(0, bytes - before.bytes) / (TELL_EVERY_MS / 1_000) / MIB;
     before = now;
-    if (phase === 'proof') log('info', `warp: proofs of ${sets} sets of voters; nothing to go by yet from peers`);
+    if (phase === 'proof') log('info', `warp: waiting for proofs; ${peers()} peers, ${sets} sets of voters so far`);
     else {
       const size = `${keys} keys, ${(bytes / MIB).toFixed(1)} MiB, ${rate.toFixed(1)} MiB/s`;
       log('info', `warp: ${phase} of block #${must(target, 'a target')}: ${size}`);

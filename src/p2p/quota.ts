@@ -17,7 +17,7 @@ export class Quota {
   private readonly full = new Map<string, number>();
 
   /**
-   * Takes one, or `count`, from the key's bucket and returns how many milliseconds too early it comes: 0 while the bucket holds
+   * Takes one, or `count`, from the key's bucket and returns how many milliseconds too early it comes: 0 while it holds
    * some. Beyond `maxWait` it takes nothing and returns Infinity.
    */
   take(key: string, rate: Rate, now: number, maxWait = 0, count = 1): number {

@@ -23,7 +23,7 @@ export interface RequestLimits {
   readonly perSecond: number;
   /** Requests that it may ask for at once after a pause. */
   readonly burst: number;
-  /** Bytes of answers that one peer may have a second, and at once after a pause; without it the frames are the bound. */
+  /** Bytes of answers that one peer may have a second, and at once; without it the frames are the bound. */
   readonly bytes?: Rate;
 }
 

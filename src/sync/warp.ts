@@ -5,8 +5,8 @@
  * by its root, a body by its header. What is held is the state so far and at most two answers; a peer that lies, stalls
  * or drips loses score and is left alone, and the next one goes on where it stopped.
  *
- * Phases: proof (from one peer, the one that claims most), link (headers down to the checkpoint of the chain spec, where
- * there is one), state and body (from whomever). A block whose state nobody keeps any more is given up for a newer one.
+ * Phases: proof (of the peer that claims most), link (headers down to the checkpoint of the chain spec, where there is
+ * one), state and body (from whomever). A block whose state nobody keeps any more is given up for a newer one.
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';

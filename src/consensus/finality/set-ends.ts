@@ -37,7 +37,7 @@ export class SetEnds {
     return this.read === store.settled.number;
   }
 
-  /** The proof from a set on, as far as one answer reaches; undefined when it is not here. All blocks have been read. */
+  /** The proof from a set on, as far as one answer reaches; undefined when it is not here. All blocks were read. */
   proofFrom(setId: bigint): WarpProof | undefined {
     const first = this.setIdNow() - BigInt(this.heights.length);
     if (setId < first) return undefined;
