@@ -33,6 +33,8 @@ export class FinalityLink {
   readonly #parts: FinalityLinkParts;
   /** Resolves when everything persisted so far is on disk. */
   #durable: Promise<unknown> = Promise.resolve();
+  /** Votes of this node since the start. */
+  readonly said = { prevotes: 0, precommits: 0 };
   /** Of the message that is being heard: from whom, and what is thought of it. */
   #heard: { readonly from: string; verdict: Verdict } | undefined;
 
@@ -56,6 +58,8 @@ export class FinalityLink {
       case 'persist':
         this.#durable = Promise.all([this.#durable, store.flush(true), marks.raise(effect.mark)]);
         this.#durable.catch(onFatal);
+        if (effect.mark.stage === 'prevote') this.said.prevotes++;
+        if (effect.mark.stage === 'precommit') this.said.precommits++;
         return;
       case 'broadcast':
         this.#later(() =>
