@@ -5,13 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { must } from '../../src/base/assert.ts';
-import { toHex } from '../../src/base/bytes.ts';
+import { concat, fromHex, fromLittleEndian, toHex, utf8 } from '../../src/base/bytes.ts';
+import { SetEnds } from '../../src/consensus/finality/set-ends.ts';
+import { LightClient, readProven } from '../../src/consensus/light/light.ts';
+import { blake2_128, twox } from '../../src/crypto/hash.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
-import { authoritiesIn } from '../../src/node/rules.ts';
+import { authoritiesIn, chainRules } from '../../src/node/rules.ts';
+import { Header } from '../../src/primitives/header.ts';
+import { WarpProof } from '../../src/primitives/warp.ts';
+import { readStorage } from '../../src/runtime/access.ts';
+import { System } from '../../src/runtime/pallets/system.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
-import { SlotsChain } from '../consensus/slots-chain.ts';
+import { SlotsChain, Validator } from '../consensus/slots-chain.ts';
 import { lonelyNode } from '../rpc/dev-node.ts';
 import { grandpaSlotsSpec, growVoted } from './grandpa-slots.ts';
 
@@ -107,4 +114,48 @@ test('without peers nothing is made, and a stop is heeded', PATIENCE, async () =
   const node = await starting;
   assert.equal(node.store.best.number, 0);
   await node.stop();
+});
+
+test('a light client reads a balance from what the node answers over RPC, knowing only genesis', PATIENCE, async () => {
+  const [old] = running as [RunningNode];
+  const ask = async (method: string, ...params: unknown[]): Promise<never> => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`http://127.0.0.1:${old.rpcPort}`, { method: 'POST', headers, body });
+    const answer = (await response.json()) as { error?: unknown; result: unknown };
+    assert.equal(answer.error, undefined, JSON.stringify(answer.error));
+    return answer.result as never;
+  };
+  // The sets, from a peer; the newest final block, its proof and an account, from RPC.
+  const ends = new SetEnds(old.store, () => 3n);
+  assert.ok(ends.advance(1_000));
+  const client = new LightClient({ ...authoritiesIn(chainRules(spec, () => {}).genesis.state), number: 0 });
+  const proof = must(ends.proofFrom(0n), 'a proof');
+  assert.ok(client.follow(WarpProof.enc({ ...proof, fragments: proof.fragments.slice(0, 3), finished: false })).ok);
+  const head: string = await ask('chain_getFinalizedHead');
+  const header = must(old.store.header(fromHex(head)), 'the finalized header');
+  const verdict = client.prove(header, fromHex(await ask('grandpa_proveFinality', Header.dec(header).number)));
+  assert.ok(verdict.ok, JSON.stringify(verdict));
+  const account = new Validator('Alice').purse.accountId;
+  const key = concat(twox(utf8('System'), 16), twox(utf8('Account'), 16), blake2_128(account), account);
+  const { proof: parts } = (await ask('state_getReadProof', [toHex(key)], head)) as { proof: string[] };
+  const read = readProven(
+    verdict.header,
+    parts.map((part) => fromHex(part)),
+    key,
+  );
+  assert.ok(read.ok && read.value !== undefined);
+  // nonce, consumers, providers, sufficients, and then what is free.
+  const free = fromLittleEndian(read.value.subarray(16, 32));
+  const view = must(old.store.view(fromHex(head)), 'its state');
+  assert.equal(free, readStorage(view, System.declared.storage.Account, account).data.free);
+  assert.ok(free > 0n);
+});
+
+test('a node without a past says that it has no proof of it, and lives on', PATIENCE, async () => {
+  const third = must(running.at(-1), 'a node that warped');
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'grandpa_proveFinality', params: [5] });
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`http://127.0.0.1:${third.rpcPort}`, { method: 'POST', headers, body });
+  assert.equal(((await answer.json()) as { result: unknown }).result, null);
 });

@@ -7,7 +7,6 @@
 import type { Bytes } from '../../base/bytes.ts';
 import { CodecError } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
-import { keyOf } from '../key.ts';
 import { type DecodedNode, decodeNode } from './decode.ts';
 import { nibbleAt } from './nibble.ts';
 
@@ -34,10 +33,10 @@ export function verifyProof(root: Bytes, proof: readonly Bytes[], key: Bytes): P
 /** `verifyProof` for many keys: the proof is hashed once. */
 export function proofReader(root: Bytes, proof: readonly Bytes[]): (key: Bytes) => Proven {
   const parts = new Map<string, Bytes>();
-  for (const part of proof) parts.set(keyOf(blake2_256(part)), part);
+  for (const part of proof) parts.set(latin1(blake2_256(part)), part);
   return (key) => {
     try {
-      return descend(root, parts, keyOf(key));
+      return descend(root, parts, latin1(key));
     } catch (error) {
       // The strict reader's word for bytes that are no trie node.
       if (error instanceof CodecError) return { ok: false, code: 'MalformedNode' };
@@ -49,7 +48,7 @@ export function proofReader(root: Bytes, proof: readonly Bytes[]): (key: Bytes) 
 function descend(root: Bytes, parts: ReadonlyMap<string, Bytes>, key: string): Proven {
   const end = 2 * key.length;
   let at = 0;
-  let encoded = parts.get(keyOf(root));
+  let encoded = parts.get(latin1(root));
   for (;;) {
     if (encoded === undefined) return { ok: false, code: 'MissingNode' };
     const node = decodeNode(encoded);
@@ -61,13 +60,20 @@ function descend(root: Bytes, parts: ReadonlyMap<string, Bytes>, key: string): P
     if (at === end) return provenValue(node, parts);
     const kid = node.kids[nibbleAt(key, at++)];
     if (kid === undefined) return { ok: true, value: undefined };
-    encoded = kid.length === HASH ? parts.get(keyOf(kid)) : kid;
+    encoded = kid.length === HASH ? parts.get(latin1(kid)) : kid;
   }
 }
 
 function provenValue(node: DecodedNode, parts: ReadonlyMap<string, Bytes>): Proven {
   if (node.value === undefined) return { ok: true, value: undefined };
   if (!node.value.hashed) return { ok: true, value: node.value.bytes };
-  const value = parts.get(keyOf(node.value.bytes));
+  const value = parts.get(latin1(node.value.bytes));
   return value === undefined ? { ok: false, code: 'MissingValue' } : { ok: true, value: value.slice() };
+}
+
+/** As `keyOf` (key.ts), without the Buffer that a browser does not have: light clients read proofs too. */
+function latin1(bytes: Bytes): string {
+  let out = '';
+  for (const byte of bytes) out += String.fromCharCode(byte);
+  return out;
 }
