@@ -6,6 +6,7 @@
  * a peer sent throws: every failing check has its own code (block-error.ts).
  */
 import { type Bytes, equal } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import { CodecError } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { decodeExtrinsic, ExtrinsicError } from '../primitives/extrinsic.ts';
@@ -16,7 +17,7 @@ import type { BlockFault as ExecutionFault } from '../runtime/runtime.ts';
 import { slotAt } from '../runtime/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
+import { orderedRootWork } from '../state/trie/root.ts';
 import type { ChangeSet } from '../state/view.ts';
 import { type BlockFault, type Checked, failed, passed } from './block-error.ts';
 import { type Anchor, childDifficulty, lowerBound, type Millis } from './difficulty.ts';
@@ -25,8 +26,16 @@ import { type ConsensusRules, MAX_DRIFT_MS, MAX_HOLD_MS } from './rules.ts';
 import { checkSeal, checkWork, reaches } from './seal.ts';
 import { checkStranger, checkTurn } from './slot-seal.ts';
 
-/** Who brought a block: a peer, or this node's own miners. */
-export type Origin = { readonly type: 'peer'; readonly peer: string } | { readonly type: 'own' };
+/** Who brought a block: a peer, or this node's own miners, for whom it may have been executed when it was built. */
+export type Origin =
+  | { readonly type: 'peer'; readonly peer: string }
+  | { readonly type: 'own'; readonly execution?: Execution };
+
+/** What a block changed, and the state after it. */
+export interface Execution {
+  readonly changes: ChangeSet;
+  readonly tree: StateTree;
+}
 
 /** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
 const ORPHAN_WORK_SHIFT = 6n;
@@ -78,10 +87,7 @@ export interface SealedBlock extends DecodedBlock {
 }
 
 /** The runtime gives the digest and the state root that the header has. */
-export interface ExecutedBlock extends SealedBlock {
-  readonly changes: ChangeSet;
-  readonly tree: StateTree;
-}
+export interface ExecutedBlock extends SealedBlock, Execution {}
 
 /** The block stands in the store. */
 export interface ImportedBlock extends BlockRef {
@@ -198,19 +204,21 @@ export function checkOrphan(
 }
 
 /**
- * Decoded -> Sealed. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is not wrong,
- * only early.
+ * Decoded -> Sealed, in pieces. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is
+ * not wrong, only early.
  */
-export function sealBlock(
+export function* sealingBlock(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
   block: DecodedBlock,
-): Checked<SealedBlock> {
+): Work<Checked<SealedBlock>> {
   const header = checkHeader(rules, store, now, block);
   if (!header.ok) return header;
   const { parent, ticket } = header.value;
-  if (!equal(orderedRoot(block.extrinsics), block.decoded.extrinsicsRoot)) return failed('BadExtrinsicsRoot');
+  yield;
+  const root = yield* orderedRootWork(block.extrinsics);
+  if (!equal(root, block.decoded.extrinsicsRoot)) return failed('BadExtrinsicsRoot');
   const timestamp = timestampOf(rules, block.extrinsics);
   if (timestamp === undefined) return failed('NoTimestamp');
   if (timestamp > now + MAX_DRIFT_MS + MAX_HOLD_MS) return failed('TimestampTooFar');
@@ -238,8 +246,22 @@ const EXECUTION_CODES: Readonly<Record<ExecutionFault, BlockFault>> = {
 
 /** Sealed -> Executed, on the state of the parent. */
 export function executeBlock(rules: ConsensusRules, view: StateTree, block: SealedBlock): Checked<ExecutedBlock> {
-  const { parent, decoded: header, extrinsics } = block;
-  const execution = rules.runtime.execute(view, { header, extrinsics }, parent.info);
+  return finish(executingBlock(rules, view, block));
+}
+
+/** `executeBlock` in pieces. */
+export function* executingBlock(
+  rules: ConsensusRules,
+  view: StateTree,
+  block: SealedBlock,
+): Work<Checked<ExecutedBlock>> {
+  const { parent, decoded: header, extrinsics, origin } = block;
+  const own = origin.type === 'own' ? origin.execution : undefined;
+  // Built here, on this state: Substrate's authors import what their proposer changed in the same way.
+  if (own?.tree.follows(view.root, own.changes) && equal(own.tree.root, header.stateRoot)) {
+    return passed({ ...block, changes: own.changes, tree: own.tree });
+  }
+  const execution = yield* rules.runtime.executing(view, { header, extrinsics }, parent.info);
   if (!execution.ok) return failed(EXECUTION_CODES[execution.code], execution.detail);
   return passed({ ...block, changes: execution.changes, tree: execution.tree });
 }

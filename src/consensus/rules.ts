@@ -43,6 +43,8 @@ export interface SealRules {
 export interface SlotRules {
   /** Hash of block 0: seals are bound to it. */
   readonly genesis: Bytes;
+  /** The number of the epoch of a slot. */
+  epochAt(slot: number): number;
   /** What decides who authors in this slot, on top of the block that has this state. */
   epoch(view: StateView, slot: number): SlotEpoch;
   /** Everybody whose seal may stand on a block near this state: for headers whose parent is not known. */
@@ -56,7 +58,7 @@ export interface ConsensusRules {
   readonly seals: SealRules;
   /** Where present, the chain's engine is `slots`: every D is 1, and no seal by work is asked for. */
   readonly slots?: SlotRules;
-  readonly runtime: Pick<Runtime, 'execute' | 'builder' | 'Call'>;
+  readonly runtime: Pick<Runtime, 'executing' | 'builder' | 'Call'>;
   /** The one block of its height, by the chain spec. */
   readonly checkpoint?: BlockRef;
   /** A proven-equal faster evaluator of tickets than the reference. */

@@ -22,9 +22,12 @@ export interface Keypair {
   vrf?(message: Bytes): VrfSignature;
 }
 
-/** How ed25519 seeds sign; `native/` may install a faster equal at start-up. */
-export const activeSigner: { ed25519(seed: Bytes, publicKey: Bytes, message: Bytes): Bytes } = {
+type Signer = (secret: Bytes, publicKey: Bytes, message: Bytes) => Bytes;
+
+/** How ed25519 seeds and sr25519 secrets sign; `native/` may install faster equals at start-up. */
+export const activeSigner: { ed25519: Signer; sr25519: Signer } = {
   ed25519: (seed, _publicKey, message) => ed25519SignReference(seed, message),
+  sr25519: (secret, _publicKey, message) => sr25519SignReference(secret, message),
 };
 
 /** The pair of a 32-byte seed. */
@@ -48,7 +51,7 @@ export function keypairFromSeed(scheme: Scheme, seed: Bytes): Keypair {
 /** The sr25519 pair of a 64-byte expanded secret. */
 export function sr25519Keypair(secret: Bytes): Keypair {
   const publicKey = sr25519PublicKey(secret);
-  const sign = (message: Bytes) => sr25519SignReference(secret, message);
-  const vrf = (message: Bytes) => vrfSign(secret, message);
+  const sign = (message: Bytes) => activeSigner.sr25519(secret, publicKey, message);
+  const vrf = (message: Bytes) => vrfSign(secret, publicKey, message);
   return { scheme: 'sr25519', publicKey, accountId: publicKey, sign, vrf };
 }

@@ -14,7 +14,13 @@ export interface VrfSignature {
   readonly proof: Bytes;
 }
 
-export type VrfVerifier = (vrf: VrfSignature, message: Bytes, publicKey: Bytes) => boolean;
+export type VrfVerifier = (signature: VrfSignature, message: Bytes, publicKey: Bytes) => boolean;
+
+export interface Vrf {
+  /** Deterministic; `secret` is the 64 bytes of which `publicKey` is the public half. */
+  sign(secret: Bytes, publicKey: Bytes, message: Bytes): VrfSignature;
+  readonly verify: VrfVerifier;
+}
 
 const NOTHING = new Uint8Array(0);
 // As for signatures (sr25519.ts): zeros instead of entropy make a simulation repeatable.
@@ -22,19 +28,31 @@ const NO_ENTROPY = new Uint8Array(32);
 const OUTPUT_BYTES = 32;
 const PROOF_BYTES = 64;
 
+export const referenceVrf: Vrf = {
+  sign(secret, _publicKey, message) {
+    const signed = vrf.sign(message, secret, NOTHING, NOTHING, NO_ENTROPY);
+    return { output: signed.slice(0, OUTPUT_BYTES), proof: signed.slice(OUTPUT_BYTES) };
+  },
+  verify({ output, proof }, message, publicKey) {
+    if (output.length !== OUTPUT_BYTES || proof.length !== PROOF_BYTES || publicKey.length !== 32) return false;
+    try {
+      return vrf.verify(message, concat(output, proof), publicKey);
+    } catch {
+      // @scure throws on what schnorrkel calls malformed: no point, the identity, a scalar beyond the order.
+      return false;
+    }
+  },
+};
+
+/** What vrfSign and vrfVerify use; `native/` may put a proven equal here at start-up. */
+export const activeVrf: { sign: Vrf['sign']; verify: Vrf['verify'] } = { ...referenceVrf };
+
 /** The output of a 64-byte secret for a message, with its proof; deterministic. */
-export function vrfSign(secret: Bytes, message: Bytes): VrfSignature {
-  const signed = vrf.sign(message, secret, NOTHING, NOTHING, NO_ENTROPY);
-  return { output: signed.slice(0, OUTPUT_BYTES), proof: signed.slice(OUTPUT_BYTES) };
+export function vrfSign(secret: Bytes, publicKey: Bytes, message: Bytes): VrfSignature {
+  return activeVrf.sign(secret, publicKey, message);
 }
 
 /** Whether the output is that of this 32-byte public key for the message. */
-export function vrfVerify({ output, proof }: VrfSignature, message: Bytes, publicKey: Bytes): boolean {
-  if (output.length !== OUTPUT_BYTES || proof.length !== PROOF_BYTES || publicKey.length !== 32) return false;
-  try {
-    return vrf.verify(message, concat(output, proof), publicKey);
-  } catch {
-    // @scure throws on what schnorrkel calls malformed: no point, the identity, a scalar beyond the order.
-    return false;
-  }
+export function vrfVerify(signature: VrfSignature, message: Bytes, publicKey: Bytes): boolean {
+  return activeVrf.verify(signature, message, publicKey);
 }

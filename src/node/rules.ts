@@ -14,6 +14,7 @@ import { GrandpaDeclared } from '../runtime/pallets/grandpa.ts';
 import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
 import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
+import { epochAt } from '../runtime/slots.ts';
 import type { ChainStore } from '../state/store.ts';
 import type { StateView } from '../state/view.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
@@ -40,7 +41,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
   const genesis = genesisBlock(spec, runtime);
   const consensus: ConsensusRules = {
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
-    seals: { author: sealAuthor, fragment: sealFragment },
+    seals: { author: (view, account) => sealAuthor(view, account, runtime.spec), fragment: sealFragment },
     ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
     ...checkpointOf(spec),
     runtime,
@@ -53,6 +54,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
 function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
   return {
     genesis,
+    epochAt: (slot) => epochAt(slot, epochSlots),
     epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
     authorities: slotAuthorities,
     verifyVrf: vrfVerify,

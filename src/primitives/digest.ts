@@ -21,7 +21,7 @@ import {
 
 /** The engine id of compute-pow: authorship, seals and openings. */
 export const POW_ENGINE = 'pow_';
-/** The engine id of slots: whose turn a block was, and his seal (docs/spec/consensus.md section 6). */
+/** The engine id of slots: whose turn a block was, and his seal (docs/spec/consensus.md section 9). */
 export const SLOT_ENGINE = 'slot';
 
 export interface Engined {

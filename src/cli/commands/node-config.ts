@@ -22,7 +22,8 @@ export function configOf(options: NodeOptions): NodeConfig {
   const tmp = options.tmp || (options.dev && options['base-path'] === undefined);
   const validator = options.validator || options.dev || identity !== undefined;
   // One and Two are in no genesis: they run nodes, and mine once they have registered by work.
-  const starts = validator && isTest && identity !== undefined && !['One', 'Two'].includes(identity.name);
+  const isMined = spec.consensus.authoring === 'computePow';
+  const starts = validator && isTest && isMined && identity !== undefined && !['One', 'Two'].includes(identity.name);
   const sync = syncOf(options.sync ?? 'full', spec);
   for (const name of ['max-parallel-downloads', 'max-blocks-per-request', 'trie-cache-size'] as const) {
     integer(name, options[name], 0, 0, Number.MAX_SAFE_INTEGER);
