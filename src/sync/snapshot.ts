@@ -21,7 +21,6 @@ export const SNAPSHOT_MAGIC: Bytes = Uint8Array.from('mAIsnap1', (c) => c.charCo
 /** The largest body has 5 MiB, the largest chunk one value of 4 MiB more than its MiB. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 const MAX_META_BYTES = 1024;
-const MAX_PROOF_BYTES = 8 * 1024 * 1024;
 
 const SnapshotHead = struct({
   genesis: hash,
@@ -31,8 +30,6 @@ const SnapshotHead = struct({
   justification: option(BlockParts.justification),
   /** What consensus keeps with the block. */
   meta: boundedBytes(MAX_META_BYTES),
-  /** What proves the block final from genesis on, where the chain has such proofs. */
-  proof: option(boundedBytes(MAX_PROOF_BYTES)),
 });
 type SnapshotHead = Of<typeof SnapshotHead>;
 
@@ -56,12 +53,8 @@ export class SnapshotError extends Error {
   }
 }
 
-/** The records of the last final block of a store; `proof` is what proves it final. Throws SnapshotError `NoState`. */
-export function* snapshotOf(
-  store: ChainStore,
-  proof?: Bytes,
-  limits: ChunkLimits = CHUNK_LIMITS,
-): Generator<Bytes, void> {
+/** The records of the last final block of a store. Throws SnapshotError `NoState`. */
+export function* snapshotOf(store: ChainStore, limits: ChunkLimits = CHUNK_LIMITS): Generator<Bytes, void> {
   const { hash: block } = store.settled;
   const [header, body, meta, view] = [store.header(block), store.body(block), store.meta(block), store.view(block)];
   if (header === undefined || body === undefined || meta === undefined || view === undefined) {
@@ -74,7 +67,6 @@ export function* snapshotOf(
     opening: store.opening(block),
     justification: store.justification(block),
     meta,
-    proof,
   };
   yield SnapshotHead.enc(head);
   for (let after: Bytes | undefined, complete = false; !complete; ) {
@@ -102,11 +94,6 @@ export class SnapshotIntake {
   /** Keys that are here. */
   get keys(): number {
     return this.state?.count.keys ?? 0;
-  }
-
-  /** What came with the block to prove it final. */
-  get proof(): Bytes | undefined {
-    return this.head?.record.proof;
   }
 
   /** Takes the next record. Throws SnapshotError; after that the intake is spent. */

@@ -26,7 +26,7 @@ const BLOCKS = 39;
 const SESSION = 10;
 const PATIENCE = { timeout: 60_000 };
 const dir = mkdtempSync(join(tmpdir(), 'maitoken-warp-'));
-const spec = grandpaSlotsSpec({ finalityDepth: 8 });
+const spec = grandpaSlotsSpec({ finalityDepth: 8, blockTimeMs: 500 });
 const running: RunningNode[] = [];
 
 /** A node with its own folder, joined to those that run. */
@@ -158,4 +158,14 @@ test('a node without a past says that it has no proof of it, and lives on', PATI
   const headers = { 'content-type': 'application/json' };
   const answer = await fetch(`http://127.0.0.1:${third.rpcPort}`, { method: 'POST', headers, body });
   assert.equal(((await answer.json()) as { result: unknown }).result, null);
+});
+
+test('a validator that warped in takes its turns, and the others follow', PATIENCE, async () => {
+  const [old] = running as [RunningNode];
+  const author = await start('author', { sync: 'warp', validator: true, identity: { name: 'Alice' } });
+  await until(() => old.store.best.number > BLOCKS);
+  const [hash, number] = [old.store.canonical(BLOCKS + 1), BLOCKS + 1];
+  await until(() => author.store.best.number >= number);
+  assert.equal(author.store.base, BLOCKS - 8);
+  assert.deepEqual(author.store.canonical(number), hash);
 });
