@@ -35,6 +35,7 @@ import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts'
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { openStore } from './open-store.ts';
+import { tellProgress } from './progress.ts';
 import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
 import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
@@ -151,6 +152,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
+  const behind = {
+    best: () => store.best.number,
+    target: () => (sync.isSyncing() ? sync.target() : undefined),
+    peers: () => network.peers().length,
+  };
+  const quiet = tellProgress(behind, (text) => log('info', text));
   const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
@@ -165,6 +172,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     metricsPort: served?.port,
     meter,
     async stop() {
+      quiet();
       watch.stop();
       drive.stop();
       await served?.server.stop();

@@ -15,10 +15,10 @@ import type { Base } from '../state/store.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import { Warp, type WarpEffect, type Warped, type WarpInput, type WarpWorld } from '../sync/warp.ts';
 import type { ChainSpec } from './chain-spec.ts';
+import { TELL_EVERY_MS } from './progress.ts';
 import { authoritiesIn, type ChainRules } from './rules.ts';
 import { askWarp } from './sync-link.ts';
 
-const TELL_EVERY_MS = 5_000;
 const MIB = 1_048_576;
 
 /** Whether a chain has proofs that lead to a block which can be built on without those before it. */

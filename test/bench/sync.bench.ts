@@ -93,7 +93,7 @@ function folderOf(basePath: string): string {
 }
 
 /** A stored chain of slots, as its voters left it. */
-async function build(basePath: string, blocks: number): Promise<void> {
+export async function build(basePath: string, blocks: number): Promise<void> {
   const chain = new SlotsChain(grandpaSlotsSpec());
   const store = await LevelStore.open({ dir: folderOf(basePath), genesis: chain.rules.genesis });
   Object.assign(chain, { store });
@@ -105,7 +105,7 @@ async function build(basePath: string, blocks: number): Promise<void> {
 }
 
 /** The same blocks through the same machine into the same kind of store, without a network. */
-async function importAll(from: string, to: string): Promise<void> {
+export async function importAll(from: string, to: string): Promise<void> {
   const spec = grandpaSlotsSpec();
   const rules = chainRules(spec, () => {});
   const source = await LevelStore.open({ dir: folderOf(from), genesis: rules.genesis });
@@ -117,10 +117,9 @@ async function importAll(from: string, to: string): Promise<void> {
     const extrinsics = must(source.body(hash), 'its body');
     const justification = source.justification(hash);
     const opening = source.opening(hash) ?? new Uint8Array(0);
-    const effects = chain.step(Date.now(), {
-      type: 'block',
-      block: { header, opening, extrinsics, origin: PEER, ...(justification ? { justification } : {}) },
-    });
+    const block = { header, opening, extrinsics, origin: PEER, ...(justification ? { justification } : {}) };
+    const effects = [...chain.step(Date.now(), { type: 'block', block })];
+    while (chain.wakeAt() === 0) effects.push(...chain.step(Date.now(), { type: 'tick' }));
     for (const effect of effects) {
       if (effect.type === 'flush') await store.flush(effect.sync);
       if (effect.type === 'refused') throw new Error(`${effect.error.code} ${effect.error.data}`);
