@@ -93,7 +93,7 @@ function folderOf(basePath: string): string {
 }
 
 /** A stored chain of slots, as its voters left it. */
-export async function build(basePath: string, blocks: number): Promise<void> {
+async function build(basePath: string, blocks: number): Promise<void> {
   const chain = new SlotsChain(grandpaSlotsSpec());
   const store = await LevelStore.open({ dir: folderOf(basePath), genesis: chain.rules.genesis });
   Object.assign(chain, { store });
@@ -105,7 +105,7 @@ export async function build(basePath: string, blocks: number): Promise<void> {
 }
 
 /** The same blocks through the same machine into the same kind of store, without a network. */
-export async function importAll(from: string, to: string): Promise<void> {
+async function importAll(from: string, to: string): Promise<void> {
   const spec = grandpaSlotsSpec();
   const rules = chainRules(spec, () => {});
   const source = await LevelStore.open({ dir: folderOf(from), genesis: rules.genesis });
