@@ -10,15 +10,24 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
+import { lastProof } from '../consensus/finality/grandpa.ts';
 import { BlockMeta } from '../consensus/meta.ts';
 import { LevelStore } from '../state/level/level-store.ts';
-import type { BlockRef } from '../state/store.ts';
-import { MAX_RECORD_BYTES, SNAPSHOT_MAGIC, SnapshotIntake } from '../sync/snapshot.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import { MAX_RECORD_BYTES, SNAPSHOT_MAGIC, SnapshotIntake, snapshotOf } from '../sync/snapshot.ts';
 import { OfflineError, type OfflineOptions } from './offline.ts';
 import { chainRules } from './rules.ts';
 
 const HASH_BYTES = 32;
 const LENGTH_BYTES = 4;
+
+/** The snapshot of a store: the newest proof is kept beside the blocks until the next one comes. */
+export function snapshotRecords(store: ChainStore): Iterable<Bytes> {
+  const { hash } = store.settled;
+  const last = lastProof((name) => store.aux(name));
+  const newest = last && equal(last.block.hash, hash) ? last.bytes : undefined;
+  return snapshotOf(store, newest ?? store.justification(hash));
+}
 
 /** Writes a new file; its hash. Throws OfflineError when there is such a file, or it cannot be written. */
 export async function writeSnapshot(path: string, records: Iterable<Bytes>): Promise<Bytes> {

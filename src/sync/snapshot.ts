@@ -53,8 +53,12 @@ export class SnapshotError extends Error {
   }
 }
 
-/** The records of the last final block of a store. Throws SnapshotError `NoState`. */
-export function* snapshotOf(store: ChainStore, limits: ChunkLimits = CHUNK_LIMITS): Generator<Bytes, void> {
+/** The records of the last final block of a store, with its proof. Throws SnapshotError `NoState`. */
+export function* snapshotOf(
+  store: ChainStore,
+  justification: Bytes | undefined,
+  limits: ChunkLimits = CHUNK_LIMITS,
+): Generator<Bytes, void> {
   const { hash: block } = store.settled;
   const [header, body, meta, view] = [store.header(block), store.body(block), store.meta(block), store.view(block)];
   if (header === undefined || body === undefined || meta === undefined || view === undefined) {
@@ -65,7 +69,7 @@ export function* snapshotOf(store: ChainStore, limits: ChunkLimits = CHUNK_LIMIT
     header,
     body,
     opening: store.opening(block),
-    justification: store.justification(block),
+    justification,
     meta,
   };
   yield SnapshotHead.enc(head);

@@ -6,18 +6,23 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { must } from '../../src/base/assert.ts';
 import { concat, fromHex, fromLittleEndian, toHex, utf8 } from '../../src/base/bytes.ts';
+import { verifyJustification } from '../../src/consensus/finality/justification.ts';
 import { SetEnds } from '../../src/consensus/finality/set-ends.ts';
+import { VoterSet } from '../../src/consensus/finality/voter-set.ts';
 import { LightClient, readProven } from '../../src/consensus/light/light.ts';
 import { blake2_128, twox } from '../../src/crypto/hash.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
 import { authoritiesIn, chainRules } from '../../src/node/rules.ts';
+import { snapshotRecords } from '../../src/node/snapshot-file.ts';
 import { Header } from '../../src/primitives/header.ts';
 import { WarpProof } from '../../src/primitives/warp.ts';
 import { readStorage } from '../../src/runtime/access.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
+import { SnapshotIntake } from '../../src/sync/snapshot.ts';
+import { verify } from '../consensus/finality/sets.ts';
 import { SlotsChain, Validator } from '../consensus/slots-chain.ts';
 import { lonelyNode } from '../rpc/dev-node.ts';
 import { grandpaSlotsSpec, growVoted } from './grandpa-slots.ts';
@@ -158,6 +163,17 @@ test('a node without a past says that it has no proof of it, and lives on', PATI
   const headers = { 'content-type': 'application/json' };
   const answer = await fetch(`http://127.0.0.1:${third.rpcPort}`, { method: 'POST', headers, body });
   assert.equal(((await answer.json()) as { result: unknown }).result, null);
+});
+
+test('a snapshot of it carries the proof of its block', PATIENCE, async () => {
+  const [old] = running as [RunningNode];
+  const intake = new SnapshotIntake(old.store.genesis.hash);
+  for (const record of snapshotRecords(old.store)) intake.take(record);
+  const { hash, number, justification } = intake.base();
+  const [set] = [authoritiesIn(must(old.store.view(hash), 'its state'))];
+  const voters = must(VoterSet.of(set.authorities), 'voters');
+  const rules = { voters, setId: set.setId, verify, target: { hash, number } };
+  assert.ok(verifyJustification(must(justification, 'a proof'), rules).ok);
 });
 
 test('a validator that warped in takes its turns, and the others follow', PATIENCE, async () => {

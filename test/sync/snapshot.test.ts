@@ -23,7 +23,7 @@ function grown(): Node {
 }
 
 const { store } = grown();
-const records = [...snapshotOf(store, SMALL)];
+const records = [...snapshotOf(store, undefined, SMALL)];
 
 function taken(given: readonly Bytes[], genesis: Bytes = GENESIS): SnapshotIntake {
   const intake = new SnapshotIntake(genesis);

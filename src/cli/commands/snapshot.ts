@@ -4,8 +4,7 @@
  * Always true: the file is named by its hash; a chain is made from it whole or not at all, and never over another one.
  */
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { importSnapshot, writeSnapshot } from '../../node/snapshot-file.ts';
-import { snapshotOf } from '../../sync/snapshot.ts';
+import { importSnapshot, snapshotRecords, writeSnapshot } from '../../node/snapshot-file.ts';
 import { chainPlace, withChain } from '../chain-dir.ts';
 import { parseFlags, UsageError, usage } from '../flags.ts';
 import type { Terminal } from '../terminal.ts';
@@ -32,7 +31,7 @@ export async function exportSnapshotCommand(argv: readonly string[], terminal: T
   return withChain(options, terminal, async ({ store }) => {
     const { number, hash } = store.settled;
     if (number === 0) throw new UsageError('nothing to export: no block but genesis is final, and that is in the spec');
-    const named = await writeSnapshot(path, snapshotOf(store));
+    const named = await writeSnapshot(path, snapshotRecords(store));
     terminal.err(`exported block #${number} ${toHex(hash)} with its state`);
     terminal.out(toHex(named));
     return 0;
