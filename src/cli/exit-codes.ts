@@ -1,5 +1,7 @@
 /** # Exit codes: which code an error that an operator can mend ends the process with (docs/operator.md). */
 
+import { KeystoreError } from '../keystore/errors.ts';
+
 /** By name, since each room has its own class; the message is the one line that is printed. */
 const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
   ChainSpecError: 2,
@@ -18,7 +20,11 @@ const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
   SnapshotError: 5,
 };
 
+/** Whatever file it was that the disk refused. */
+const DISK = 4;
+
 /** The code for an operator's error; undefined for what is a fault of ours. */
 export function operatorCode(error: unknown): number | undefined {
+  if (error instanceof KeystoreError && error.code === 'Disk') return DISK;
   return error instanceof Error ? OPERATOR_ERRORS[error.name] : undefined;
 }

@@ -12,7 +12,7 @@ export const KEYSTORE_FAULTS = {
   Missing: 'there is no such key: key insert makes one',
   Ambiguous: 'there are several such keys: name one with --public-key',
   Damaged: 'which votes left this node cannot be known: restore a copy of the file, that of the last vote',
-  Disk: 'the keystore cannot be read or written',
+  Disk: 'the file cannot be read or written: check free space, the health of the disk, and whose the folder is',
 } as const;
 
 export type KeystoreFault = keyof typeof KEYSTORE_FAULTS;

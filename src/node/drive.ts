@@ -276,7 +276,8 @@ export class Drive {
         this.#tell({ type: 'finalized', blocks: effect.blocks, justification: effect.justification });
         return;
       case 'wanted':
-        this.#sync({ type: 'wanted', peer: effect.peer });
+      case 'proven':
+        this.#sync({ type: effect.type, peer: effect.peer });
         return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);

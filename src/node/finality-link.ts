@@ -25,7 +25,7 @@ export interface FinalityLinkParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' }>;
+export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' }>;
 
 const TELL = { timeoutMs: 8_000, maxBytes: 0 };
 
@@ -71,8 +71,8 @@ export class FinalityLink {
       case 'tell':
         this.#later(() =>
           network.request(effect.peer, 'finality', effect.message, TELL).catch((error: Error) => {
-            // He hung up or is busy: the gadget asks somebody else in due time.
-            if (error.name !== 'RequestError') onFatal(error);
+            // He hung up or is busy, or this node stops: the gadget asks somebody else in due time.
+            if (error.name !== 'RequestError' && error.name !== 'P2pError') onFatal(error);
           }),
         );
         return;

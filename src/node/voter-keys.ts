@@ -1,8 +1,8 @@
 /**
  * # Voter keys: with which keys this node votes.
  *
- * Always true: only a validator that votes has any; a development identity votes with `//Name//grandpa`, everybody else
- * with the keys of type `gran` in the keystore. A key that is added to a running node votes from the next set on.
+ * Always true: only a validator that votes has any; a development identity votes with `//Name//grandpa`, everybody
+ * else with the keys of type `gran` in the keystore. A key that is added to a running node votes from the next set on.
  */
 import type { VoterKey } from '../consensus/finality/voter.ts';
 import { keypairFromSuri } from '../crypto/suri.ts';

@@ -62,7 +62,9 @@ export async function diskFaults(options: DiskOptions): Promise<DiskReport> {
 async function judged(death: Death, dir: string, corpus: readonly TrueBlock[]): Promise<string[]> {
   const out: string[] = [];
   if (death.code !== EXIT_STORE) out.push(`exit ${death.code} ${death.signal}`);
-  if (!/the disk refused to read or write.*check free space/.test(death.errors)) out.push(`says ${death.errors}`);
+  // Of the store, or of the file of votes.
+  if (!/(the disk refused to|the file cannot be) read or writ.*check free space/.test(death.errors))
+    out.push(`says ${death.errors}`);
   const after = death.lines.slice(death.lines.findIndex((line) => line.startsWith('fatal')) + 1);
   if (after.length > 0) out.push(`goes on after it: ${after[0]}`);
   const told = new Promises();

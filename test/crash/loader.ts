@@ -17,6 +17,7 @@
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { KeystoreError } from '../../src/keystore/errors.ts';
 import { StoreError } from '../../src/state/errors.ts';
 import type { StorePoint } from '../../src/state/level/level-store.ts';
 import { decodeCorpus } from './corpus.ts';
@@ -42,7 +43,7 @@ function say(line: string): void {
 
 /** One failed write ends it, as it ends a node: nothing is voted or told after it. */
 function fatal(error: unknown): never {
-  if (!(error instanceof StoreError)) throw error;
+  if (!(error instanceof StoreError) && !(error instanceof KeystoreError && error.code === 'Disk')) throw error;
   say(`fatal ${error.code}`);
   process.stderr.write(`${error.message}\n`);
   process.exit(EXIT_STORE);

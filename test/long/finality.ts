@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../../src/base/bytes.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { ss58Encode } from '../../src/crypto/ss58.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
+import type { Scheme } from '../../src/crypto/verify.ts';
 import { RpcClient } from '../../src/miner/rpc-client.ts';
 import { peerIdOf } from '../../src/p2p/host.ts';
 import { freePort } from '../bench/server.ts';
@@ -116,6 +118,27 @@ async function missing({ rpc }: Validator): Promise<string[]> {
   return state.best.prevotes.missing;
 }
 
+/** The local chain with a fourth validator: of three, none may be missing. */
+function withDave(text: string): string {
+  const spec = JSON.parse(text) as Staked;
+  const { session, staking } = spec.genesis.runtimeGenesis.patch;
+  const address = ss58Encode(keypairFromSuri('//Dave', 'sr25519').accountId, 42);
+  const key = (use: string, scheme: Scheme): string => toHex(keypairFromSuri(`//Dave//${use}`, scheme).publicKey);
+  const keys = { grandpa: key('grandpa', 'ed25519'), authoring: key('authoring', 'sr25519') };
+  session.keys.push([address, address, { ...keys, compute: key('compute', 'ed25519') }]);
+  const [first] = staking.stakers;
+  staking.stakers.push([address, ...(first as [string, string, string]).slice(1)]);
+  return JSON.stringify(spec);
+}
+
+interface Staked {
+  readonly genesis: {
+    readonly runtimeGenesis: {
+      readonly patch: { readonly session: { keys: unknown[] }; staking: { stakers: unknown[] } };
+    };
+  };
+}
+
 function say(text: string): void {
   console.log(`${new Date().toISOString().slice(11, 19)} ${text}`);
 }
@@ -123,10 +146,7 @@ function say(text: string): void {
 try {
   await installFastPaths();
   const text = easySpec('local', { blockTimeMs: BLOCK_MS, finality: 'grandpa' });
-  const spec = JSON.parse(text) as { genesis: { runtimeGenesis: { patch: Record<string, unknown> } } };
-  const keys = NAMES.map((name) => toHex(keypairFromSuri(`//${name}//grandpa`, 'ed25519').publicKey));
-  spec.genesis.runtimeGenesis.patch.grandpa = { authorities: keys.map((key) => [key, '1']) };
-  writeFileSync(join(dir, 'spec.json'), JSON.stringify(spec));
+  writeFileSync(join(dir, 'spec.json'), withDave(text));
   for (const index of NAMES.keys()) await start(index, join(dir, 'spec.json'));
   const [alice, bob, charlie, dave] = validators as [Validator, Validator, Validator, Validator];
   for (const a of validators) for (const b of validators) if (a !== b) await meet(a, b);

@@ -51,6 +51,8 @@ export type FinalityEffect =
   | { readonly type: 'tell'; readonly peer: string; readonly message: Bytes }
   /** The message of this input is news and holds: pass it on. */
   | { readonly type: 'relay' }
+  /** A block that is not here is final; this peer may have it, however little work its chain shows. */
+  | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   | { readonly type: 'report'; readonly peer: string; readonly score: number };
 

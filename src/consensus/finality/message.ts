@@ -76,15 +76,24 @@ export const GadgetMessage = variant({
   /** Asks for the record of this round or a later one. */
   AskCatchUp: struct({ setId: u64, round: u64 }),
   CatchUp: RoundRecordCodec,
-  /** Asks for the proof of the block that ends this set. */
+  /** Asks for the proof of the block that ended this set: the asker takes it for this one. */
   AskProof: struct({ setId: u64, block: hash }),
 });
 export type GadgetMessage = Of<typeof GadgetMessage>;
 
 const Change: Codec<SetChange> = struct({ end: u32, next: AuthorityList });
 
-/** Who votes now, and what is scheduled at or below the last finalized block. */
-export const SetRecord = struct({ setId: u64, authorities: AuthorityList, pending: option(Change) });
+/** Sets whose ends are known by their id: who is further behind asks by the block. */
+export const MAX_ENDS = 64;
+
+/** Who votes now, what is scheduled at or below the last finalized block, and where the last sets ended. */
+export const SetRecord = struct({
+  setId: u64,
+  authorities: AuthorityList,
+  pending: option(Change),
+  /** The newest last. */
+  ends: vec(hash, MAX_ENDS),
+});
 export type SetRecord = Of<typeof SetRecord>;
 
 /** The newest proof that this node has, for who asks what is final. */

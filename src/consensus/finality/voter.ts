@@ -102,6 +102,8 @@ export type VoterEffect =
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
+  /** A block that is not here is final: this peer may have it, however little work its chain shows. */
+  | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   /** Asks for the record of this round or a later one. */
   | { readonly type: 'askCatchUp'; readonly peer: string; readonly round: bigint }
   | { readonly type: 'catchUp'; readonly peer: string; readonly record: RoundRecord }
@@ -324,6 +326,7 @@ export class Voter {
     this.proof = { block, bytes };
     this.out.push({ type: 'relay' });
     this.useProof();
+    if (this.proof !== undefined) this.out.push({ type: 'proven', peer, block });
   }
 
   private useProof(): void {

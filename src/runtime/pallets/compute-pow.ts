@@ -25,6 +25,7 @@ import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
 import { JobsDeclared } from './jobs/state.ts';
 import { holdAuthorPay, RewardsDeclared, vestAuthorPay } from './rewards.ts';
+import { noteAuthor } from './staking/pay.ts';
 import { StakingDeclared } from './staking/state.ts';
 import { System } from './system.ts';
 import { headerAuthor } from './transaction-payment.ts';
@@ -281,6 +282,9 @@ function extendBeacon(at: At, number: number, ticket: Bytes): void {
 /** Whose turn it was is proven by the seal itself: there is nothing to wait for. */
 function paySlot(at: At, header: Header): void {
   const author = must(headerAuthor(header), 'a sealed header names its author');
+  noteAuthor(at, author);
+  // Where the pay of blocks is shared with voters and losers, staking has just set it aside.
+  if (at.spec.staking.splitsPay && at.use(StakingDeclared).state.ActiveEra.get() !== undefined) return;
   vestAuthorPay(at, author, holdAuthorPay(at, author));
 }
 

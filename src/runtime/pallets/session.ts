@@ -69,12 +69,12 @@ export function session({ manager, handlers }: SessionParts): Pallet<typeof Sess
   const begin = (at: SessionScope, index: number, planned: readonly PlannedSeat[]): void => {
     const before = at.state.AuthorityKeys.get();
     const seated = at.state.Seats.get();
-    const authorities = planned.flatMap(({ validator, weight, stake }): SessionAuthority[] => {
+    const keyed = planned.flatMap(({ validator, weight, stake }): SessionAuthority[] => {
       const keys = at.state.NextKeys.get(validator);
       return keys === undefined ? [] : [{ validator, weight, stake, keys }];
     });
-    // Whoever purged all keys leaves the chain without anybody: then those before stay.
-    if (authorities.length === 0) return;
+    // Where everybody purged his keys nobody would be left: those before stay, with the keys that they had.
+    const authorities = keyed.length > 0 ? keyed : sessionAuthorities(at);
     const keys = authorities.map(({ validator, keys: own }): [AccountId, SessionKeys] => [validator, own]);
     const seats = authorities.map(({ weight, stake }) => ({ weight, stake }));
     at.state.CurrentIndex.put(index);

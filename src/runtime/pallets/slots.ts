@@ -3,7 +3,8 @@
  *
  * Always true: authorities and order of an epoch are known, and fixed, one whole epoch before it begins, by what
  * authors drew before that: nobody who may still act on them can choose them. An epoch's seals can be accused for
- * KEPT_EPOCHS epochs, an authority once in each.
+ * KEPT_EPOCHS epochs, an authority once in each. Where sessions name validators, these take the turns, and answer for
+ * two blocks of one slot with what is bonded behind their seats.
  */
 import { must } from '../../base/assert.ts';
 import { type Bytes, concat, equal, littleEndian, toHex, utf8 } from '../../base/bytes.ts';
@@ -21,6 +22,8 @@ import { AccountId } from '../types.ts';
 import { rw, SIGNATURE_WEIGHT } from '../weights.ts';
 import { BARE_LONGEVITY, genesisHash } from './bare.ts';
 import { beaconAt } from './compute-pow.ts';
+import { reportOffence } from './offences.ts';
+import { SessionDeclared, sessionAuthorities } from './session.ts';
 import { Timestamp } from './timestamp.ts';
 
 const PATH = 'pallet_slots';
@@ -34,8 +37,14 @@ const REPORT_PRIORITY = 1n << 62n;
 const Authority = struct({ account: AccountId, key: fixed(32) }, { path: `${PATH}::Authority` });
 const Authorities = vec(Authority, MAX_AUTHORITIES);
 type Authorities = Of<typeof Authorities>;
-const Epoch = struct({ index: Slot, randomness: hash, authorities: Authorities }, { path: `${PATH}::Epoch` });
-const NextEpoch = struct({ randomness: hash, authorities: Authorities }, { path: `${PATH}::NextEpoch` });
+/** Authorities, and the session whose validators they are. */
+const Turns = struct({ session: u32, authorities: Authorities }, { path: `${PATH}::Turns` });
+type Turns = Of<typeof Turns>;
+const NextEpoch = struct({ randomness: hash, session: u32, authorities: Authorities }, { path: `${PATH}::NextEpoch` });
+const Epoch = struct(
+  { index: Slot, randomness: hash, session: u32, authorities: Authorities },
+  { path: `${PATH}::Epoch` },
+);
 
 const INDEX = twox64Concat(Slot, 'epochs follow from the time');
 
@@ -49,7 +58,7 @@ export const SlotsDeclared = pallet('Slots', {
   storage: {
     Current: value('The epoch of the present block.', Epoch),
     Next: value('The epoch after it, whichever number it will have: epochs without blocks are passed over.', NextEpoch),
-    Past: map('Authorities of earlier epochs, while they can be accused.', INDEX, Authorities),
+    Past: map('Authorities of earlier epochs, while they can be accused.', INDEX, Turns),
     PastEpochs: value('The numbers of these epochs, ascending.', vec(Slot, KEPT_EPOCHS + 1), []),
     Reported: map('Who was accused of an equivocation in an epoch.', INDEX, vec(AccountId, MAX_AUTHORITIES), []),
   },
@@ -95,11 +104,19 @@ export const Slots = rules(SlotsDeclared, {
     config: { authorities: vec(tuple(AccountId, fixed(32)), MAX_AUTHORITIES) },
     build(at, config) {
       const authorities = config.authorities.map(([account, key]) => ({ account, key }));
-      const fault = faultOf(authorities);
-      if (fault !== undefined) throw new ConfigError('slots.authorities', fault);
       const randomness = blake2_256(utf8('slot/1/genesis'));
-      at.state.Current.put({ index: 0, randomness, authorities });
-      at.state.Next.put({ randomness, authorities });
+      at.state.Current.put({ index: 0, randomness, session: 0, authorities });
+      at.state.Next.put({ randomness, session: 0, authorities });
+    },
+    close(at) {
+      // The first session stands by now.
+      const turns = validatorsOf(at);
+      if (turns !== undefined) {
+        at.state.Current.mutate((epoch) => ({ ...must(epoch, 'built'), ...turns }));
+        at.state.Next.mutate((epoch) => ({ ...must(epoch, 'built'), ...turns }));
+      }
+      const fault = faultOf(currentOf(at).authorities);
+      if (fault !== undefined) throw new ConfigError('slots.authorities', fault);
     },
   },
   invariant(at) {
@@ -140,7 +157,7 @@ function faultOf(authorities: Authorities): string | undefined {
  */
 function enterEpoch(at: At, index: number): void {
   const [current, next] = [currentOf(at), nextOf(at)];
-  at.state.Past.put(current.index, current.authorities);
+  at.state.Past.put(current.index, { session: current.session, authorities: current.authorities });
   const past = [...at.state.PastEpochs.get(), current.index];
   for (const old of past.splice(0, Math.max(0, past.length - KEPT_EPOCHS))) {
     at.state.Past.delete(old);
@@ -150,13 +167,25 @@ function enterEpoch(at: At, index: number): void {
   at.state.Current.put({ index, ...next });
   const drawn = beaconAt(at, at.block.number - 1);
   const randomness = blake2_256(concat(utf8('slot/1/epoch'), drawn, littleEndian(BigInt(index), 8)));
-  at.state.Next.put({ randomness, authorities: [...sessionAuthorities(at, next.authorities)] });
+  const { session, authorities } = validatorsOf(at) ?? next;
+  at.state.Next.put({ randomness, session, authorities });
   at.emit.NewEpoch({ index, randomness: next.randomness });
 }
 
-/** Who will author in the epoch that is being fixed: those of the one before, while no session elects others. */
-function sessionAuthorities(_at: Chain, present: Authorities): Authorities {
-  return present;
+/** The validators of the present session who may act; undefined where no session names any. */
+function validatorsOf(at: Chain): Turns | undefined {
+  const { CurrentIndex, DisabledValidators } = at.use(SessionDeclared).state;
+  const out = DisabledValidators.get();
+  const authorities = sessionAuthorities(at)
+    .filter((_, place) => !out.includes(place))
+    .map(({ validator, keys }) => ({ account: validator, key: keys.authoring }));
+  return authorities.length > 0 ? { session: CurrentIndex.get(), authorities } : undefined;
+}
+
+/** The epoch of a slot that was; undefined where it is not kept. */
+function epochOf(at: At, epoch: number): Turns | undefined {
+  const current = currentOf(at);
+  return epoch === current.index ? current : at.state.Past.get(epoch);
 }
 
 /** Whom a proof accuses; throws `invalid(...)` where it proves nothing that counts here. */
@@ -164,10 +193,8 @@ function judged(at: At, proof: SlotEquivocation): Accused {
   const accused = accusedBy(proof);
   if (accused === undefined) throw invalid('BadProof');
   const epoch = epochAt(accused.slot, at.const.EpochSlots);
-  const current = currentOf(at);
-  if (epoch > current.index) throw invalid('Future');
-  const authorities = epoch === current.index ? current.authorities : at.state.Past.get(epoch);
-  const key = authorities?.find(({ account }) => equal(account, accused.author))?.key;
+  if (epoch > currentOf(at).index) throw invalid('Future');
+  const key = epochOf(at, epoch)?.authorities.find(({ account }) => equal(account, accused.author))?.key;
   if (key === undefined) throw invalid('AncientBirthBlock');
   if (at.state.Reported.get(epoch).some((one) => equal(one, accused.author))) throw invalid('Stale');
   const verify = (signature: Bytes, message: Bytes, by: Bytes): boolean =>
@@ -176,8 +203,12 @@ function judged(at: At, proof: SlotEquivocation): Accused {
   return accused;
 }
 
-/** An equivocation was proven. Whatever takes stake for it is to be told from here. */
+/** An equivocation was proven: it is written down, and costs what is bonded where anything is. */
 function punish(at: At, { author, slot }: Accused): void {
-  at.state.Reported.mutate(epochAt(slot, at.const.EpochSlots), (before) => [...before, author]);
+  const epoch = epochAt(slot, at.const.EpochSlots);
+  at.state.Reported.mutate(epoch, (before) => [...before, author]);
   at.emit.Equivocated({ author, slot });
+  const { session } = must(epochOf(at, epoch), 'an epoch that was judged');
+  if (!at.use(SessionDeclared).state.Validators.has()) return;
+  reportOffence(at, { kind: 'slots:equivoc', session, timeSlot: Slot.enc(slot), offenders: [author] });
 }

@@ -254,9 +254,9 @@ function nominate(at: StakingScope, who: Bytes, targets: readonly Bytes[]): void
   );
   const before = at.state.Nominators.get(who)?.targets ?? [];
   for (const target of targets) {
-    const prefs = at.state.Validators.get(target);
     const kept = before.some((one) => equal(one, target));
-    at.ensure(prefs !== undefined && (kept || !prefs.blocked), 'BadTarget');
+    const isOpen = kept || !at.state.Validators.get(target).blocked;
+    at.ensure(at.state.Validators.has(target) && isOpen, 'BadTarget');
   }
   if (at.state.Validators.has(who)) {
     at.state.Validators.delete(who);

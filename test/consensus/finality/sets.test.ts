@@ -52,6 +52,8 @@ class Seat {
 class Hall {
   now = START;
   readonly maker = new Node();
+  /** Heights of final blocks that somebody lacked. */
+  readonly proven: string[] = [];
   readonly seats: Seat[];
 
   constructor(keys: readonly (Keypair | undefined)[]) {
@@ -75,16 +77,22 @@ class Hall {
 
   /** Time passes until every seat has finalized this height. */
   finalize(height: number): void {
-    for (const end = this.now + 20 * T; this.seats.some(({ final }) => final < height); this.now += GOSSIP_MS) {
+    for (const end = this.now + 20 * T; this.seats.some(({ final }) => final < height); ) {
       assert.ok(this.now < end, `${this.seats.map(({ final }) => final)} of ${height}`);
-      for (const seat of this.seats) this.hear(seat, seat.node.tick(this.now));
+      this.tick();
     }
+  }
+
+  tick(): void {
+    this.now += GOSSIP_MS;
+    for (const seat of this.seats) this.hear(seat, seat.node.tick(this.now));
   }
 
   private hear(from: Seat, effects: readonly ChainEffect[]): void {
     const peer = String(this.seats.indexOf(from));
     for (const effect of effects) {
       if (effect.type === 'persist') from.mark = effect.mark;
+      if (effect.type === 'proven') this.proven.push(String(effect.block.number));
       assert.notEqual(effect.type, 'report');
       if (effect.type !== 'broadcast' && effect.type !== 'tell') continue;
       for (const [i, to] of this.seats.entries()) {
@@ -197,4 +205,26 @@ test('a branch without the change goes on in the old set, and the other one ends
     assert.equal(grandpa.state()?.setId, 0n);
     assert.ok(equal(node.store.best.hash, (main.at(-1) as MadeBlock).hash));
   }
+});
+
+test('who holds a heavier branch learns what is final on a lighter one, asks for it, and moves there', () => {
+  const hall = new Hall([alice, bob, carol, dave]);
+  const { maker, seats } = hall;
+  const root = (hall.grow(2).at(-1) as MadeBlock).hash;
+  const light = maker.grow(2, root, { extrinsics: [elect([alice, bob, carol, dave])] });
+  const heavy = maker.grow(4, root);
+  const [apart] = seats.splice(3) as [Seat];
+  hall.give(light);
+  hall.finalize(4);
+  apart.node.now = hall.now;
+  for (const block of heavy) apart.node.give(block);
+  assert.deepEqual([apart.final, apart.grandpa.state()?.setId], [0, 0n]);
+  // Back among the others: they are in the next set, and know where the last one ended.
+  seats.push(apart);
+  for (let i = 0; i < 20 && hall.proven.length === 0; i++) hall.tick();
+  assert.deepEqual(hall.proven, ['3'], 'the block that ends the set is wanted');
+  assert.equal(apart.final, 0);
+  for (const block of light) apart.node.give(block);
+  assert.ok(apart.final >= 3);
+  assert.deepEqual(apart.node.chain.best().hash, (light.at(-1) as MadeBlock).hash);
 });

@@ -70,6 +70,15 @@ test('whoever purges its keys has no seat in the next session', () => {
   assert.deepEqual(chain.names(V).sort(), ['1', '2']);
 });
 
+test('where everybody purges his keys, those before stay with the keys that they had', () => {
+  const chain = chainOf();
+  const before = chain.session.AuthorityKeys.get();
+  chain.does(...V.map((who) => [who, 'Session.purge_keys', {}] as const));
+  chain.to(ERA + 1);
+  assert.deepEqual(chain.session.AuthorityKeys.get(), before);
+  assert.equal(chain.session.CurrentIndex.get(), STAKING.sessionsPerEra);
+});
+
 test('handlers hear of every session with weights, and whether anything changed', () => {
   const heard: { number: number; change: SessionChange }[] = [];
   const part = session({

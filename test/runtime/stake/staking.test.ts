@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must } from '../../../src/base/assert.ts';
+import { VOTER_PAGE } from '../../../src/runtime/pallets/staking/types.ts';
 import { StakingDeclared } from '../../../src/runtime/pallets/staking.ts';
 import { names } from '../test-chain.ts';
 import { ERA, errorOf, type Somebody, STAKING, StakeChain, somebody, UNIT } from './stake-chain.ts';
@@ -176,4 +177,30 @@ test('an election takes as many blocks as its pages, and ends as if counted at o
   chain.block();
   assert.equal(chain.staking.Election.get(), undefined);
   assert.deepEqual(stakeEvents(chain), []);
+});
+
+test('who changes his bond while voters are taken is taken once, and moves afterwards', () => {
+  const many = Array.from({ length: VOTER_PAGE + 40 }, (_, i) => somebody(`of many ${i}`));
+  const rich = must(many[0], 'the richest');
+  const chain = new StakeChain({
+    keyed: V,
+    stakers: [
+      [v(0), 100n * UNIT, 'Validator'],
+      ...many.map((who, i) => [who, i === 0 ? 900n * UNIT : 20n * UNIT, [v(0)]] as const),
+    ],
+    // The whole era is its last session.
+    staking: { sessionBlocks: 8, sessionsPerEra: 1, pagesPerBlock: 2 },
+  });
+  const before = chain.staking.VoterKeys.get(rich.account);
+  // The block takes the first page before its calls are made: the richest stands in it. In the lowest bag he would
+  // come again.
+  chain.does([rich, 'Staking.unbond', { value: 889n * UNIT }]);
+  assert.equal(chain.staking.Election.get()?.phase.type, 'Voters');
+  assert.equal(chain.staking.Election.get()?.taken, VOTER_PAGE);
+  assert.deepEqual(chain.staking.VoterKeys.get(rich.account), before);
+  chain.to(9);
+  const { total, nominator_count } = must(chain.staking.ErasStakersOverview.get(1, v(0).account), 'a seat');
+  assert.equal(nominator_count, many.length);
+  assert.equal(total, (100n + 900n + 20n * BigInt(many.length - 1)) * UNIT);
+  assert.notDeepEqual(chain.staking.VoterKeys.get(rich.account), before);
 });

@@ -5,7 +5,7 @@
  * paid twice for an era; a part that nobody has a claim to goes back to the pool. Producers get at least as much as
  * any other kind. Everybody takes his own part, so that no block pays all voters.
  */
-import type { Bytes } from '../../../base/bytes.ts';
+import { type Bytes, compare } from '../../../base/bytes.ts';
 import { min, mulDivFloor, PERBILL } from '../../../base/fixed.ts';
 import type { Chain } from '../../chain.ts';
 import { MAX_SEATS } from '../../election/ballots.ts';
@@ -48,7 +48,8 @@ export function noteAuthor(chain: Chain, producer: Bytes): void {
     const known = individual.some(([who]) => who.join() === key);
     if (!known && individual.length >= MAX_SEATS) return { total, individual };
     const counted = individual.map(([who, n]): [Bytes, number] => [who, who.join() === key ? n + 1 : n]);
-    return { total: total + 1, individual: known ? counted : [...individual, [producer, 1]] };
+    const added: [Bytes, number][] = [...individual, [producer, 1]];
+    return { total: total + 1, individual: known ? counted : added.sort(([a], [b]) => compare(a, b)) };
   });
   if (!at.spec.staking.splitsPay) return;
   const rewards = at.use(RewardsDeclared).state;

@@ -16,6 +16,7 @@ const COUNT = twox64Concat(u32, 'pages are counted by the chain');
 /** Snapshots kept of one account: one for each era that may be asked for, and the one before. */
 export const MAX_SNAPSHOTS = 64;
 const NO_VOTES = { winners_stake: 0n, losers_votes: 0n, losers_stake: 0n };
+const NO_PREFS = { commission: 0, blocked: false };
 const NO_POINTS = { total: 0, individual: [] };
 
 export const StakingDeclared = pallet('Staking', {
@@ -38,7 +39,7 @@ export const StakingDeclared = pallet('Staking', {
     Bonded: map('The account that decides over a bond: itself.', AccountId, AccountId),
     Ledger: map('What an account bonded, and what it unbonds.', AccountId, types.StakingLedger),
     Payee: map('Where an account is paid.', AccountId, types.RewardDestination),
-    Validators: map('Who stands for election.', AccountId, types.ValidatorPrefs),
+    Validators: map('Who stands for election.', AccountId, types.ValidatorPrefs, NO_PREFS),
     CounterForValidators: value('How many stand.', u32, 0),
     Nominators: map('Who votes for others.', AccountId, types.Nominations),
     CounterForNominators: value('How many vote for others.', u32, 0),
@@ -134,7 +135,6 @@ export const StakingDeclared = pallet('Staking', {
     BadDuration: 'A time lock lasts 30 to 1,460 days.',
     TooManyPledges: 'The account has as many time locks as it may have.',
     NoPledge: 'The account has no time lock of this number that ended.',
-    SlashPending: 'A slash of the account waits for its turn.',
   },
 });
 export type StakingScope = Scope<typeof StakingDeclared>;

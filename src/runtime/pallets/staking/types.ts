@@ -8,6 +8,7 @@ import {
   named,
   type Of,
   option,
+  reshaped,
   struct,
   tuple,
   u16,
@@ -25,7 +26,7 @@ const PATH = 'pallet_staking';
 
 /** Parts of 10^9. */
 export const Perbill = named('sp_arithmetic::per_things::Perbill', u32);
-const CompactPerbill = compactU32;
+const CompactPerbill = reshaped({ kind: 'compact', of: Perbill.shape }, compactU32);
 
 /** As Substrate's MaxUnlockingChunks. */
 export const MAX_CHUNKS = 32;
@@ -98,8 +99,15 @@ export const Overview = struct(
   { path: 'sp_staking::PagedExposureMetadata', params: [{ name: 'Balance', shape: u128.shape }] },
 );
 
+/** Blocks by validator, ascending. */
+const PointsByValidator = named('BTreeMap', vec(tuple(AccountId, u32), MAX_SEATS), {
+  params: [
+    { name: 'K', shape: AccountId.shape },
+    { name: 'V', shape: u32.shape },
+  ],
+});
 export const EraRewardPoints = struct(
-  { total: u32, individual: vec(tuple(AccountId, u32), MAX_SEATS) },
+  { total: u32, individual: PointsByValidator },
   { path: `${PATH}::EraRewardPoints`, params: [{ name: 'AccountId', shape: AccountId.shape }] },
 );
 
