@@ -101,6 +101,11 @@ export class Drive {
       this.#chain({ type: 'finality', peer: from, message: payload });
       return new Uint8Array(0);
     });
+    // A node that warped has peers already.
+    for (const { id } of network.peers()) {
+      this.#sync({ type: 'connected', peer: id });
+      this.#passOnPool(id);
+    }
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
     this.#slots?.start();

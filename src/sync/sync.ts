@@ -19,7 +19,14 @@ import type {
 } from './messages.ts';
 import { headerHash } from './messages.ts';
 import { type Peer, Peers, STATUS_EVERY_MS, type SyncFault } from './peers.ts';
-import { type ChainView, type DownloadedBlock, Pursuit, type PursuitPurpose, type Source } from './pursuit.ts';
+import {
+  type ChainView,
+  type Checkpoint,
+  type DownloadedBlock,
+  Pursuit,
+  type PursuitPurpose,
+  type Source,
+} from './pursuit.ts';
 import { type OpenRequest, Requests } from './requests.ts';
 
 /** This many blocks behind the best peer a node calls itself syncing. */
@@ -33,6 +40,8 @@ export type Vetting = 'fits' | 'orphan' | 'stale' | 'refused';
 export interface SyncWorld {
   readonly genesis: Bytes;
   readonly chain: ChainView;
+  /** No peer whose chain is without it is followed. */
+  readonly checkpoint?: Checkpoint | undefined;
   readonly pool: PoolView;
   vet(now: Millis, header: Bytes, opening: Bytes): Vetting;
 }
@@ -235,7 +244,7 @@ export class Sync {
       return;
     }
     this.blame(now, peer, fault);
-    if (fault === 'OtherFinality') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
+    if (fault === 'OtherFinality' || fault === 'OtherCheckpoint') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
   }
 
   /** A slow drip is tolerated a few times: a server may have been cut off in the middle of its own reorganisation. */
@@ -280,10 +289,11 @@ export class Sync {
       this.conclude(now, pursuit);
     }
     const { totalDifficulty } = this.world.chain.best();
-    const lead = this.peers.lead(now, totalDifficulty);
+    const { checkpoint } = this.world;
+    const lead = this.peers.lead(now, totalDifficulty, checkpoint?.number ?? 0);
     // A block that is being put together from its announcement needs no pursuit.
     if (lead?.status === undefined || this.announcements.has(lead.status.bestHash)) return;
-    this.pursuit = new Pursuit(this.world.chain, lead.id, lead.status.bestNumber);
+    this.pursuit = new Pursuit(this.world.chain, lead.id, lead.status.bestNumber, checkpoint);
   }
 
   private conclude(now: Millis, pursuit: Pursuit): void {

@@ -1,12 +1,12 @@
 /** # MemoryStore: the chain of `--tmp` and of tests: the logic of the disk over a Map that dies with the process. */
 import type { Bytes } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
-import { firstBatch, type Genesis, loaded, readHead } from '../chain/load.ts';
+import { firstBatch, type Genesis, loaded, readHead, statePages } from '../chain/load.ts';
 import { COUNTED, heightKey, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue, type Writes } from '../chain/write-queue.ts';
 import { bytesOf } from '../key.ts';
-import type { DurableStore } from '../store.ts';
+import type { Base, DurableStore } from '../store.ts';
 
 /** Flushed records by key in string form. */
 export type Records = Map<string, Bytes>;
@@ -20,10 +20,11 @@ export class MemoryStore extends Chain implements DurableStore {
     this.records = records;
   }
 
-  /** A new chain. */
-  static create(genesis: Genesis, pruning: Pruning = 256): MemoryStore {
+  /** A new chain; with `base` it begins there in place of genesis. */
+  static create(genesis: Genesis, pruning: Pruning = 256, base?: Base): MemoryStore {
     const records: Records = new Map();
-    apply(records, firstBatch(genesis, new WriteQueue(records)));
+    for (const page of statePages((base ?? genesis).state)) apply(records, page);
+    apply(records, firstBatch(genesis, new WriteQueue(records), base));
     return MemoryStore.load(records, pruning);
   }
 
