@@ -1,0 +1,188 @@
+/**
+ * # Watch: what must never happen, looked for after every step.
+ *
+ * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
+ */
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import type { ChainEffect } from '../consensus/chain.ts';
+import type { Millis } from '../consensus/difficulty.ts';
+import type { SignedVote } from '../consensus/finality/round.ts';
+import { metaOf } from '../consensus/meta.ts';
+import { MAX_DRIFT_MS } from '../consensus/rules.ts';
+import { voteMessage } from '../primitives/justification.ts';
+import type { BlockRef } from '../state/store.ts';
+import type { SimNode } from './node.ts';
+import { type GadgetEffect, GadgetMessage } from './standin.ts';
+import { signVote, type World } from './world.ts';
+
+/** What can go wrong: name -> sentence. */
+export const FAULTS = {
+  conflict: 'two honest nodes finalized conflicting blocks',
+  reverted: 'a node lost a block that it had finalized and synced',
+  twoVotes: 'an honest voter signed two votes of one set, round and stage',
+  threw: 'a machine threw',
+  unbounded: 'a container grew beyond its bound',
+  framed: 'evidence names a voter who did nothing wrong',
+  future: 'a block from beyond the clock became the head of an honest node',
+  difficulty: 'a node follows a block whose difficulty the schedule does not give',
+  unproven: 'a block was finalized for which no supermajority has precommitted',
+  stake: 'the weight of the voters is not that of the stake',
+  boost: 'a boost is greater than the rules allow',
+  heads: 'honest nodes had not one head in the healed phase',
+  finality: 'finality had not caught up in the healed phase',
+  unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
+} as const;
+export type FaultName = keyof typeof FAULTS;
+
+export interface Found {
+  readonly fault: FaultName;
+  readonly node: string;
+  readonly detail: string;
+  readonly at: Millis;
+}
+
+/** What a machine may hold: the bounds that its file states. */
+const BOUNDS = { waiting: 512, ready: 8_192, future: 8_192, queuedBytes: 512 * 1024 * 1024 };
+const MAX_BOOST_PPM = 1_500_000;
+
+export class Watch {
+  found: Found | undefined;
+  /** Heights finalized by an honest node, and by what. */
+  readonly final = new Map<number, { readonly key: string; readonly by: string }>();
+  /** Whether two nodes finalized conflicting blocks; more than that is a fault where no more is tolerated. */
+  conflict: Found | undefined;
+  private readonly world: World;
+  private readonly now: () => Millis;
+  private readonly isHonest: (node: SimNode) => boolean;
+  /** The vote of each place, by who may only cast one. */
+  private readonly cast = new Map<string, string>();
+  /** Verified precommits for each block, for what was finalized without them. */
+  private readonly precommitted = new Map<string, Set<string>>();
+  private readonly guilty = new Set<string>();
+  private readonly syncedHeight = new Map<string, number>();
+
+  constructor(world: World, now: () => Millis, isHonest: (node: SimNode) => boolean) {
+    this.world = world;
+    this.now = now;
+    this.isHonest = isHonest;
+    this.judgeRules();
+  }
+
+  report(fault: FaultName, node: string, detail: string): void {
+    this.found ??= { fault, node, detail, at: this.now() };
+  }
+
+  /** Weight of those whom two of their own votes convict. */
+  get guiltyWeight(): bigint {
+    let weight = 0n;
+    for (const { voteKey, weight: own } of this.world.members) if (this.guilty.has(toHex(voteKey))) weight += own;
+    return weight;
+  }
+
+  /** A message left a node, vice or not: votes that verify are evidence. */
+  left(message: Bytes): void {
+    const said = GadgetMessage.dec(message);
+    if (said.type !== 'Vote') return;
+    const { vote } = said.value;
+    const signed = signVote(vote.id, voteMessage(vote.stage, vote.target, vote.round, vote.setId));
+    if (equal(signed, vote.signature)) this.witness(vote);
+  }
+
+  chain(node: SimNode, effect: ChainEffect | GadgetEffect): void {
+    if (!this.isHonest(node)) return;
+    if (effect.type === 'finalized') this.finalized(node, effect.blocks);
+    if (effect.type === 'head') this.head(node, effect.best);
+    if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
+  }
+
+  /** A disk has synced: what was final then must never be lost. */
+  synced(node: SimNode): void {
+    this.syncedHeight.set(node.name, node.durableHeight);
+  }
+
+  /** A node starts from its disk. */
+  started(node: SimNode): void {
+    const { settled } = node.machines.store;
+    const least = this.syncedHeight.get(node.name) ?? 0;
+    if (settled.number < least) this.report('reverted', node.name, `#${settled.number} after #${least}`);
+    const known = this.final.get(settled.number);
+    if (this.isHonest(node) && known !== undefined && known.key !== toHex(settled.hash)) {
+      this.report('reverted', node.name, `another #${settled.number} after a restart`);
+    }
+  }
+
+  stepped(node: SimNode): void {
+    const { chain, pool, store } = node.machines;
+    const { ready, future } = pool.counts;
+    const held = { waiting: chain.waitingCount, ready, future, queuedBytes: store.stats().queuedBytes };
+    for (const [name, bound] of Object.entries(BOUNDS)) {
+      const size = held[name as keyof typeof held];
+      if (size > bound) this.report('unbounded', node.name, `${name}: ${size} of ${bound}`);
+    }
+  }
+
+  private witness(vote: SignedVote): void {
+    const id = toHex(vote.id);
+    const target = toHex(vote.target.hash);
+    if (vote.stage === 'precommit') {
+      const key = `${vote.setId}/${vote.round}`;
+      this.precommitted.set(key, (this.precommitted.get(key) ?? new Set()).add(`${id}/${target}`));
+    }
+    if (vote.stage === 'primaryPropose') return;
+    const place = `${id}/${vote.setId}/${vote.round}/${vote.stage}`;
+    const before = this.cast.get(place);
+    if (before === undefined) this.cast.set(place, target);
+    else if (before !== target) this.doubled(id, `${vote.stage} of round ${vote.round}`);
+  }
+
+  private doubled(id: string, what: string): void {
+    this.guilty.add(id);
+    const name = this.nameOf(id);
+    if (!this.isVicious(id)) this.report('twoVotes', name, what);
+  }
+
+  private accused(node: SimNode, id: string): void {
+    if (!this.isVicious(id)) this.report('framed', node.name, `accuses ${this.nameOf(id)}`);
+  }
+
+  private finalized(node: SimNode, blocks: readonly BlockRef[]): void {
+    for (const { hash, number } of blocks) {
+      const key = toHex(hash);
+      const known = this.final.get(number);
+      if (known === undefined) {
+        this.final.set(number, { key, by: node.name });
+      } else if (known.key !== key) {
+        const detail = `#${number}: ${key.slice(0, 10)} against ${known.key.slice(0, 10)} of ${known.by}`;
+        this.conflict ??= { fault: 'conflict', node: node.name, detail, at: this.now() };
+        return;
+      }
+    }
+  }
+
+  private head(node: SimNode, best: BlockRef): void {
+    const { timestamp } = metaOf(node.machines.store, best.hash);
+    if (timestamp > node.now + MAX_DRIFT_MS) {
+      this.report('future', node.name, `#${best.number} is ${timestamp - node.now} ms ahead`);
+    }
+  }
+
+  private judgeRules(): void {
+    const { members, rules, voters, genesis } = this.world;
+    const stake = members.reduce((sum, { weight }) => sum + weight, 0n);
+    if (voters.total !== stake) this.report('stake', 'all', `${voters.total} of ${stake}`);
+    for (const { account, name } of members) {
+      const boost = rules.seals.author(genesis.state, account)?.boostPpm ?? 0;
+      if (boost > MAX_BOOST_PPM) this.report('boost', name, `${boost} ppm`);
+    }
+  }
+
+  private isVicious(id: string): boolean {
+    return this.world.members.some(({ voteKey, name }) => toHex(voteKey) === id && this.vicious.has(name));
+  }
+
+  readonly vicious = new Set<string>();
+
+  private nameOf(id: string): string {
+    return this.world.members.find(({ voteKey }) => toHex(voteKey) === id)?.name ?? id;
+  }
+}
