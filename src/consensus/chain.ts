@@ -11,11 +11,12 @@ import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { max } from '../base/fixed.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import { Header } from '../primitives/header.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import { type Blame, type BlockError, type BlockFault, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
 import { lowerBound, type Millis } from './difficulty.ts';
-import type { Finality, FinalityEffect, FinalityInput } from './finality/finality.ts';
+import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality/finality.ts';
 import {
   checkHeader,
   type DecodedBlock,
@@ -78,12 +79,18 @@ export type ChainEffect =
       readonly retracted: readonly RouteBlock[];
       readonly enacted: readonly RouteBlock[];
     }
-  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[]; readonly dropped: readonly BlockRef[] }
+  /** `justification` proves the last of the blocks, where the gadget gives proofs. */
+  | {
+      readonly type: 'finalized';
+      readonly blocks: readonly BlockRef[];
+      readonly dropped: readonly BlockRef[];
+      readonly justification?: Bytes;
+    }
   /** A peer's block misses its parent. */
   | { readonly type: 'wanted'; readonly parent: Bytes; readonly peer: string }
   | { readonly type: 'held'; readonly hash: Bytes; readonly until: Millis }
-  | { readonly type: 'broadcast'; readonly message: Bytes }
-  | { readonly type: 'report'; readonly peer: string; readonly score: number };
+  /** The gadget's own: see FinalityEffect. */
+  | Exclude<FinalityEffect, { type: 'finalize' | 'put' }>;
 
 /** What a header with its opening is worth before its body is known; sync asks it (sync.ts, Vetting). */
 export type Vetting = 'fits' | 'orphan' | 'stale' | 'refused';
@@ -102,6 +109,7 @@ export class Chain {
   private head: TreeBlock;
   private arrivals: bigint;
   private out: ChainEffect[] = [];
+  private readonly view: FinalityView;
 
   constructor(parts: ChainParts) {
     this.rules = parts.rules;
@@ -114,6 +122,7 @@ export class Chain {
     this.arrivals = leaves.reduce((last, leaf) => max(last, leaf.arrival), 0n);
     // A stop between a block's import and its becoming the head leaves the store one step behind.
     if (!equal(this.head.hash, parts.store.best.hash)) parts.store.setBest(this.head.hash);
+    this.view = this.finalityView();
   }
 
   best(): { readonly number: number; readonly hash: Bytes; readonly totalDifficulty: bigint } {
@@ -272,20 +281,24 @@ export class Chain {
       const { header, opening, extrinsics, origin } = block;
       this.out.push({ type: 'announce', block: { header, opening, extrinsics, origin } });
     }
-    let settled = false;
-    if (isBetter(added, this.head)) {
-      this.moveHead(added, block);
-      settled = this.finalityStep(now, { type: 'head' });
+    if (isBetter(added, this.head)) this.moveHead(added, block);
+    let settled = this.finalityStep(now, { type: 'head' });
+    if (block.justification !== undefined) {
+      const peer = block.origin.type === 'peer' ? block.origin.peer : undefined;
+      const proof = { type: 'justification', block: { hash, number }, bytes: block.justification, peer } as const;
+      settled = this.finalityStep(now, proof) || settled;
     }
     this.out.push({ type: 'flush', sync: settled });
     for (const child of this.waiting.childrenOf(hash)) this.enqueue(child, false);
   }
 
-  private moveHead(to: TreeBlock, block: DecodedBlock): void {
+  /** `block`: one whose body is at hand. */
+  private moveHead(to: TreeBlock, block?: DecodedBlock): void {
     const { retracted, enacted } = this.store.setBest(to.hash);
     this.head = to;
     const withBody = (ref: BlockRef): RouteBlock => {
-      const extrinsics = equal(ref.hash, block.hash) ? block.extrinsics : this.store.body(ref.hash);
+      const isAtHand = block !== undefined && equal(ref.hash, block.hash);
+      const extrinsics = isAtHand ? block.extrinsics : this.store.body(ref.hash);
       return { ...ref, extrinsics: must(extrinsics, 'an unfinalized block has its body') };
     };
     this.out.push({
@@ -296,42 +309,66 @@ export class Chain {
     });
   }
 
+  private finalityView(): FinalityView {
+    const { store, tree } = this;
+    const chain = this;
+    return {
+      get best() {
+        return { hash: chain.head.hash, number: chain.head.number };
+      },
+      get finalized() {
+        return store.settled;
+      },
+      ancestor(of, number) {
+        const block = tree.get(of);
+        return block === undefined ? undefined : tree.ancestor(block, number);
+      },
+      bestOn(block) {
+        const found = tree.get(block.hash);
+        return found === undefined ? undefined : chain.bestOn(found);
+      },
+      header(hash) {
+        const bytes = store.header(hash);
+        return bytes === undefined ? undefined : Header.dec(bytes);
+      },
+      justification: (hash) => store.justification(hash),
+      record: (name) => store.aux(name),
+    };
+  }
+
+  private bestOn(block: TreeBlock): TreeBlock {
+    return bestOf(this.tree.leaves().filter((leaf) => this.tree.ancestor(leaf, block.number) === block));
+  }
+
   /** Lets the gadget act; true when it finalized something. */
   private finalityStep(now: Millis, input: FinalityInput): boolean {
-    const view = {
-      best: { hash: this.head.hash, number: this.head.number },
-      finalized: this.store.settled,
-      ancestor: (of: Bytes, number: number) => {
-        const block = this.tree.get(of);
-        return block === undefined ? undefined : this.tree.ancestor(block, number);
-      },
-    };
     let finalized = false;
-    for (const effect of this.finality.step(now, input, view)) {
+    for (const effect of this.finality.step(now, input, this.view)) {
       if (effect.type === 'finalize') {
         this.finalize(effect);
         finalized = true;
+      } else if (effect.type === 'put') {
+        this.store.putAux(effect.name, effect.value);
       } else {
         this.out.push(effect);
       }
     }
-    if (finalized && input.type !== 'head') this.out.push({ type: 'flush', sync: true });
+    // An import flushes when all its effects are told.
+    if (finalized && (input.type === 'message' || input.type === 'tick')) this.out.push({ type: 'flush', sync: true });
     return finalized;
   }
 
-  private finalize(effect: Extract<FinalityEffect, { type: 'finalize' }>): void {
-    const { block, justification } = effect;
-    const onBest = this.tree.ancestor(this.head, block.number);
-    must(
-      onBest !== undefined && equal(onBest.hash, block.hash) ? onBest : undefined,
-      'finality follows the best chain',
-    );
+  private finalize({ block, justification, keep }: Extract<FinalityEffect, { type: 'finalize' }>): void {
+    const target = must(this.tree.get(block.hash), 'only an unfinalized block becomes final');
+    // Votes may have settled on another branch than work has: then that one is the chain.
+    if (this.tree.ancestor(this.head, target.number) !== target) this.moveHead(this.bestOn(target));
     const { settled, dropped } = this.store.settle(block.hash);
-    if (justification !== undefined) this.store.putJustification(block.hash, justification);
+    if (justification !== undefined && keep === true) this.store.putJustification(block.hash, justification);
     this.tree.finalize(block.hash);
     this.forgetOpenings(settled);
     for (const one of this.waiting.below(block.number)) this.refuse(one, { code: 'BelowFinalized', data: undefined });
-    this.out.push({ type: 'finalized', blocks: settled, dropped });
+    const proof = justification === undefined ? {} : { justification };
+    this.out.push({ type: 'finalized', blocks: settled, dropped, ...proof });
   }
 
   private forgetOpenings(settled: readonly BlockRef[]): void {

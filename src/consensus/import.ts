@@ -33,6 +33,8 @@ export interface ReceivedBlock {
   /** With their length prefixes. */
   readonly extrinsics: readonly Bytes[];
   readonly origin: Origin;
+  /** What may prove it final, for the gadget to judge once the block is imported. */
+  readonly justification?: Bytes | undefined;
 }
 
 /** The header means something, and names its author and seal. */

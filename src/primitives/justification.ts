@@ -12,6 +12,9 @@ import { Header } from './header.ts';
 // One per engine: `FRNK` and `pow_`.
 const MAX_JUSTIFICATIONS = 8;
 
+/** The engine id of GRANDPA: changes of the authority set, and proofs of finality. */
+export const GRANDPA_ENGINE = 'FRNK';
+
 /** Vec<([u8; 4], Vec<u8>)> */
 export const Justifications: Codec<readonly Engined[]> = vec(Engined, MAX_JUSTIFICATIONS);
 export type Justifications = readonly Engined[];
@@ -63,7 +66,7 @@ export function voteMessage(stage: GrandpaStage, target: Target, round: bigint, 
 }
 
 /** (ed25519 key, weight), in the order of the set. */
-const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
+export const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
 export type AuthorityList = Of<typeof AuthorityList>;
 
 const change = { next: AuthorityList, delay: u32 };

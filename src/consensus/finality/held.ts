@@ -10,14 +10,15 @@ import type { SignedVote } from './round.ts';
 export class HeldVotes {
   private readonly rounds = new Map<bigint, Map<string, SignedVote[]>>();
 
-  /** Keeps a vote whose signature holds. */
-  hold(vote: SignedVote): void {
+  /** Keeps a vote whose signature holds; false when it is kept already, or its voter's places are full. */
+  hold(vote: SignedVote): boolean {
     const round = this.rounds.get(vote.round) ?? new Map<string, SignedVote[]>();
     this.rounds.set(vote.round, round);
     const place = `${vote.stage}/${toHex(vote.id)}`;
     const votes = round.get(place) ?? [];
-    if (votes.length === 2 || votes.some(({ target }) => equal(target.hash, vote.target.hash))) return;
+    if (votes.length === 2 || votes.some(({ target }) => equal(target.hash, vote.target.hash))) return false;
     round.set(place, [...votes, vote]);
+    return true;
   }
 
   /** The votes held for a round; they are held no longer. */

@@ -88,6 +88,11 @@ export function justify(
   return { target: commit.target, bytes: GrandpaJustification.enc({ round: round.number, commit, votesAncestries }) };
 }
 
+/** The block that a justification claims to prove; undefined when the bytes are none. */
+export function targetOf(bytes: Bytes): Target | undefined {
+  return decode(bytes)?.commit.target;
+}
+
 function decode(bytes: Bytes): GrandpaJustification | undefined {
   try {
     return GrandpaJustification.dec(bytes);

@@ -1,11 +1,12 @@
 /**
- * # Messages of voters, and the memory of one, as SCALE bytes.
+ * # Messages of voters, and what one remembers, as SCALE bytes.
  *
  * Always true: a vote has the bytes of Substrate's gossip (round, set id, message, signature, key), and lists have a
  * bound that no honest voter passes.
  */
 import {
   bool,
+  boundedBytes,
   type Codec,
   fixed,
   hash,
@@ -16,15 +17,22 @@ import {
   tuple,
   u32,
   u64,
+  unit,
   variant,
   vec,
 } from '../../codec/index.ts';
+import { AuthorityList, type GrandpaStage } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { RoundState, SignedVote } from './round.ts';
-import type { RoundRecord, VoterMemory } from './voter.ts';
+import type { SetChange } from './set-changes.ts';
+import type { RoundRecord, VoterMemory, Watermark } from './voter.ts';
 
-// 2,048 voters, as many as a justification may name: two votes in each of two stages, and one proposal.
-const MAX_VOTES = 4 * 2_048 + 1;
+/** As many authorities as a header of 16 KiB has room to name (sync/messages.ts). */
+export const MAX_AUTHORITIES = 256;
+// Two votes in each of two stages, and one proposal: 153 KiB.
+const MAX_VOTES = 4 * MAX_AUTHORITIES + 1;
+/** A precommit is 132 bytes, the rest is headers between the votes and the target. */
+export const MAX_PROOF_BYTES = 192 * 1024;
 // A vote in each stage, and a proposal.
 const MAX_OWN = 3;
 
@@ -63,3 +71,33 @@ export const VoterMemoryCodec: Codec<VoterMemory> = struct({
   own: vec(SignedVoteCodec, MAX_OWN),
   before: struct({ record: RoundRecordCodec, state: State }),
 });
+
+/** What gadgets say to each other: `Vote` and `Proof` to all, the others to one peer. */
+export const GadgetMessage = variant({
+  /** `repeat`: the second in which it was said; gossip does not carry the same bytes twice within two minutes. */
+  Vote: struct({ repeat: u32, vote: SignedVoteCodec }),
+  Proof: struct({ setId: u64, bytes: boundedBytes(MAX_PROOF_BYTES) }),
+  /** Asks for the record of this round or a later one. */
+  AskCatchUp: struct({ setId: u64, round: u64 }),
+  CatchUp: RoundRecordCodec,
+  /** Asks for the proof of the block that ends this set. */
+  AskProof: struct({ setId: u64, block: hash }),
+});
+export type GadgetMessage = Of<typeof GadgetMessage>;
+
+const Change: Codec<SetChange> = struct({ end: u32, next: AuthorityList });
+
+/** Who votes now, and what is scheduled at or below the last finalized block. */
+export const SetRecord = struct({ setId: u64, authorities: AuthorityList, pending: option(Change) });
+export type SetRecord = Of<typeof SetRecord>;
+
+/** The newest proof that this node has, for who asks what is final. */
+export const LastProof = struct({ block: Block, setId: u64, bytes: boundedBytes(MAX_PROOF_BYTES) });
+export type LastProof = Of<typeof LastProof>;
+
+const Stage: Codec<GrandpaStage> = mapped(variant({ prevote: unit, precommit: unit, primaryPropose: unit }), {
+  decode: ({ type }): GrandpaStage => type,
+  encode: (type: GrandpaStage) => ({ type, value: undefined }),
+});
+
+export const WatermarkCodec: Codec<Watermark> = struct({ id: fixed(32), setId: u64, round: u64, stage: Stage });

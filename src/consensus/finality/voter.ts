@@ -15,7 +15,7 @@ import { type GrandpaStage, type Target, voteMessage } from '../../primitives/ju
 import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import { HeldVotes } from './held.ts';
-import { type JustificationFault, justify, verifyJustification } from './justification.ts';
+import { type JustificationFault, justify, targetOf, verifyJustification } from './justification.ts';
 import {
   type Equivocation,
   misplaced,
@@ -53,18 +53,34 @@ export interface VoterMemory {
   readonly before: { readonly record: RoundRecord; readonly state: RoundState };
 }
 
+/** The last vote that a key signed: it signs nothing at or below this again, whatever its database says. */
+export interface Watermark {
+  /** The ed25519 key. */
+  readonly id: Bytes;
+  readonly setId: bigint;
+  readonly round: bigint;
+  readonly stage: GrandpaStage;
+}
+
+export interface VoterKey {
+  readonly publicKey: Bytes;
+  sign(message: Bytes): Bytes;
+}
+
 export interface VoterSetup {
   readonly setId: bigint;
   readonly voters: VoterSet;
   /** T: the time in which a vote reaches all; prevotes wait 2 T, precommits 4 T. */
   readonly gossipMs: Millis;
   /** Whoever has no key, or one outside the set, follows the rounds without voting. */
-  readonly key?: { readonly publicKey: Bytes; sign(message: Bytes): Bytes };
+  readonly key?: VoterKey;
   readonly chain: VoterChain;
   /** The last finalized block. */
   readonly finalized: BlockRef;
   readonly verify: Verify;
   readonly memory?: VoterMemory;
+  /** Of this key, kept outside the database. */
+  readonly mark?: Watermark | undefined;
 }
 
 export type VoterInput =
@@ -84,11 +100,15 @@ export type VoterEffect =
   /** The block is final; `own`: the proof was made here, so others may want it. */
   | { readonly type: 'finalize'; readonly block: BlockRef; readonly justification: Bytes; readonly own: boolean }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
+  /** The vote or proof that was heard is news and holds: others may want it. */
+  | { readonly type: 'relay' }
   /** Asks for the record of this round or a later one. */
   | { readonly type: 'askCatchUp'; readonly peer: string; readonly round: bigint }
   | { readonly type: 'catchUp'; readonly peer: string; readonly record: RoundRecord }
   | { readonly type: 'report'; readonly peer: string; readonly fault: VoteFault | JustificationFault };
 
+/** The order in which one voter speaks in a round. */
+const STAGES: readonly GrandpaStage[] = ['primaryPropose', 'prevote', 'precommit'];
 /** In T, from the start of a round (the paper's 2 T and 4 T). */
 const PREVOTE_AFTER = 2;
 const PRECOMMIT_AFTER = 4;
@@ -147,6 +167,12 @@ export class Voter {
   /** The rounds that are open: for grandpa_roundState. */
   get rounds(): readonly Round[] {
     return [this.before, this.current];
+  }
+
+  /** Whether exactly this vote is counted in one of the open rounds. */
+  has(vote: SignedVote): boolean {
+    const round = this.rounds.find(({ number }) => number === vote.round);
+    return round?.allVotes().some(({ signature }) => equal(signature, vote.signature)) ?? false;
   }
 
   wakeAt(): Millis | undefined {
@@ -218,7 +244,7 @@ export class Voter {
       return;
     }
     const next = vote.round === this.current.number + 1n;
-    if (next) this.held.hold(vote);
+    if (next && this.held.hold(vote)) this.out.push({ type: 'relay' });
     const stuck = now >= this.startedAt + STUCK_AFTER * this.setup.gossipMs;
     if (!next || stuck) this.ask(now, peer);
   }
@@ -251,9 +277,11 @@ export class Voter {
     const round = vote.round === this.current.number ? this.current : this.before;
     const result = round.import(vote);
     if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-    if (result.type !== 'refused') return;
-    if (result.fault === 'UnknownBlock') this.held.hold(vote);
-    else if (peer !== undefined) this.out.push({ type: 'report', peer, fault: result.fault });
+    const isNews = result.type === 'counted' || result.type === 'equivocation';
+    const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
+    if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
+    if (result.type !== 'refused' || result.fault === 'UnknownBlock') return;
+    if (peer !== undefined) this.out.push({ type: 'report', peer, fault: result.fault });
   }
 
   private placeHeld(): void {
@@ -283,6 +311,9 @@ export class Voter {
 
   private judge(peer: string, bytes: Bytes): void {
     const { voters, setId, verify } = this.setup;
+    // Of a block that is final, or no higher than the proof at hand: not worth its signatures.
+    const claimed = targetOf(bytes)?.number;
+    if (claimed !== undefined && claimed <= (this.proof?.block ?? this.finalized).number) return;
     const verdict = verifyJustification(bytes, { voters, setId, verify });
     if (!verdict.ok) {
       // One of an earlier set may be late; it fails by its keys or signatures as a false one does.
@@ -290,7 +321,8 @@ export class Voter {
       return;
     }
     const block = verdict.justification.commit.target;
-    if (block.number > (this.proof?.block ?? this.finalized).number) this.proof = { block, bytes };
+    this.proof = { block, bytes };
+    this.out.push({ type: 'relay' });
     this.useProof();
   }
 
@@ -353,8 +385,15 @@ export class Voter {
 
   /** Whether nothing of this stage may be said in this round any more. */
   private said(stage: GrandpaStage): boolean {
-    if (!this.mayVote || this.round <= this.silentThrough) return true;
+    if (!this.mayVote || this.round <= this.silentThrough || this.isMarked(stage)) return true;
     return this.own.some((vote) => vote.stage === stage);
+  }
+
+  private isMarked(stage: GrandpaStage): boolean {
+    const { mark, setId } = this.setup;
+    if (mark === undefined || mark.setId < setId) return false;
+    if (mark.setId > setId || mark.round > this.round) return true;
+    return mark.round === this.round && STAGES.indexOf(stage) <= STAGES.indexOf(mark.stage);
   }
 
   /** The primary says what the round before may have finalized, where that is not final: a hint to agree on. */

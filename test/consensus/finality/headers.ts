@@ -4,6 +4,7 @@ import { type Bytes, toHex, utf8 } from '../../../src/base/bytes.ts';
 import { standsOn } from '../../../src/consensus/finality/vote-graph.ts';
 import type { VoterChain } from '../../../src/consensus/finality/voter.ts';
 import { blake2_256 } from '../../../src/crypto/hash.ts';
+import type { DigestItem } from '../../../src/primitives/digest.ts';
 import { type Header, headerHash } from '../../../src/primitives/header.ts';
 import type { BlockRef } from '../../../src/state/store.ts';
 
@@ -23,6 +24,13 @@ export class Headers implements VoterChain {
   grow(on: string, ...names: string[]): this {
     let parent = this.block(on);
     for (const name of names) parent = this.put(name, parent.hash, parent.number + 1);
+    return this;
+  }
+
+  /** A block with this digest. */
+  growWith(digest: readonly DigestItem[], on: string, name: string): this {
+    const { hash, number } = this.block(on);
+    this.put(name, hash, number + 1, digest);
     return this;
   }
 
@@ -64,9 +72,9 @@ export class Headers implements VoterChain {
     return [...this.blocks.values()];
   }
 
-  private put(name: string, parentHash: Bytes, number: number): Block {
+  private put(name: string, parentHash: Bytes, number: number, digest: readonly DigestItem[] = []): Block {
     const root = blake2_256(utf8(name));
-    const header: Header = { parentHash, number, stateRoot: root, extrinsicsRoot: root, digest: [] };
+    const header: Header = { parentHash, number, stateRoot: root, extrinsicsRoot: root, digest };
     const block = { name, hash: headerHash(header), number, header };
     this.names.set(name, block);
     this.blocks.set(toHex(block.hash), block);

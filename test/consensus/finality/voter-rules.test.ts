@@ -22,6 +22,8 @@ function vote(chain: Headers, voter: string, stage: GrandpaStage, block: string,
   return { stage, target, round, setId: 0n, id, signature: plainSignature(id, voteMessage(stage, target, round, 0n)) };
 }
 
+const RELAY = { type: 'relay' } as const;
+
 class Desk {
   readonly chain = new Headers().grow('0', 'A', 'B', 'C');
   readonly effects: VoterEffect[] = [];
@@ -99,7 +101,7 @@ test('who follows without a key votes never, and finalizes all the same', () => 
   desk.step(9 * T, { type: 'tick' });
   const effects = desk.hear(9 * T, ...prevotes('a', 'b', 'c'), ...precommits('a', 'b', 'c'));
   assert.deepEqual(
-    effects.map(({ type }) => type),
+    effects.map(({ type }) => type).filter((type) => type !== 'relay'),
     ['finalize'],
   );
 });
@@ -138,12 +140,47 @@ test('a memory of a later set silences the voter of an earlier one', () => {
   assert.deepEqual(old.said(), []);
 });
 
+test('what is news and holds is worth passing on, once; what is false or late is not', () => {
+  const desk = new Desk('stranger');
+  const real = vote(desk.chain, 'b', 'prevote', 'C');
+  const forged = { ...real, target: desk.chain.ref('B') };
+  const types = (heard: SignedVote) =>
+    desk.step(1, { type: 'vote', peer: 'p', vote: heard }).map(({ type }) => type as string);
+  assert.deepEqual(types(forged), ['report']);
+  assert.deepEqual(types(real), ['relay']);
+  assert.ok(desk.voter.has(real) && !desk.voter.has({ ...real, signature: forged.id }));
+  assert.deepEqual(types(real), []);
+  assert.deepEqual(types(vote(desk.chain, 'b', 'prevote', 'C', 2n)), ['relay'], 'of the next round');
+  assert.deepEqual(types(vote(desk.chain, 'b', 'prevote', 'C', 2n)), []);
+  assert.deepEqual(types({ ...real, setId: 1n }), [], 'of another set');
+});
+
+test('nothing at or below the watermark is signed, though the disk knows nothing of it', () => {
+  const mark = (round: bigint, stage: GrandpaStage, setId = 0n) => ({ mark: { id: keyOf('a'), setId, round, stage } });
+  const said = (over: Partial<VoterSetup>): string[] => {
+    const desk = new Desk('a', 0, over);
+    desk.step(2 * T, { type: 'tick' });
+    desk.hear(5 * T, ...prevotes('b', 'c', 'd'), ...precommits('b', 'c', 'd'));
+    desk.step(7 * T, { type: 'tick' });
+    return [...new Set(desk.said())];
+  };
+  const all = ['1 prevote C', '1 precommit C', '2 prevote C'];
+  assert.deepEqual(said({}), all);
+  assert.deepEqual(said(mark(1n, 'primaryPropose')), all);
+  assert.deepEqual(said(mark(1n, 'prevote')), all.slice(1));
+  assert.deepEqual(said(mark(1n, 'precommit')), all.slice(2));
+  assert.deepEqual(said(mark(2n, 'prevote')), []);
+  assert.deepEqual(said(mark(1n, 'primaryPropose', 1n)), []);
+  assert.deepEqual(said({ ...mark(9n, 'precommit'), setId: 1n }), ['1 prevote C'], 'of an earlier set');
+});
+
 test('votes for a block that is not here yet wait for it', () => {
   const ahead = new Headers().grow('0', 'A', 'B', 'C', 'D');
   const desk = new Desk('stranger');
   for (const stage of ['prevote', 'precommit'] as const) {
     for (const voter of ['a', 'b', 'c']) {
-      assert.deepEqual(desk.step(1, { type: 'vote', peer: voter, vote: vote(ahead, voter, stage, 'D') }), []);
+      const effects = desk.step(1, { type: 'vote', peer: voter, vote: vote(ahead, voter, stage, 'D') });
+      assert.deepEqual(effects, [RELAY]);
     }
   }
   desk.chain.grow('C', 'D');
@@ -195,11 +232,12 @@ test('a proof of others finalizes, at once or when its block comes', () => {
   assert.ok(made?.type === 'finalize');
   const input = { type: 'justification', peer: 'p', bytes: made.justification } as const;
   const desk = new Desk('a');
-  assert.deepEqual(desk.step(1, input), [{ ...made, own: false }]);
+  assert.deepEqual(desk.step(1, input), [RELAY, { ...made, own: false }]);
   assert.deepEqual(desk.step(1, input), [], 'once');
   const chain = new Headers().grow('0', 'A');
   const late = new Desk('a', 0, { chain });
-  assert.deepEqual(late.step(1, input), []);
+  assert.deepEqual(late.step(1, input), [RELAY]);
+  assert.deepEqual(late.step(1, input), [], 'once');
   chain.grow('A', 'B', 'C');
   assert.deepEqual(late.step(2, { type: 'head' }), [{ ...made, own: false }]);
 });

@@ -1,0 +1,329 @@
+/**
+ * # Parliament: gadgets over several authority sets, under a virtual clock and a seed.
+ *
+ * The gadget is the real one; blocks are headers, and every twelfth schedules the next set. A node is a gadget, its view
+ * of the chain, and a disk that holds what was persisted; a crash drops what was not performed yet. Everything that an
+ * honest node says is checked as it is said: one vote a stage, round and set, whatever was restarted how.
+ */
+import assert from 'node:assert/strict';
+import { must } from '../../../src/base/assert.ts';
+import { type Bytes, equal, toHex } from '../../../src/base/bytes.ts';
+import type { FinalityEffect, FinalityInput, FinalityView } from '../../../src/consensus/finality/finality.ts';
+import { Grandpa } from '../../../src/consensus/finality/grandpa.ts';
+import { verifyJustification } from '../../../src/consensus/finality/justification.ts';
+import { GadgetMessage } from '../../../src/consensus/finality/message.ts';
+import { standsOn } from '../../../src/consensus/finality/vote-graph.ts';
+import type { Watermark } from '../../../src/consensus/finality/voter.ts';
+import { VoterSet } from '../../../src/consensus/finality/voter-set.ts';
+import type { DigestItem } from '../../../src/primitives/digest.ts';
+import { type AuthorityList, GrandpaLog } from '../../../src/primitives/justification.ts';
+import type { BlockRef } from '../../../src/state/store.ts';
+import { Headers } from './headers.ts';
+import { keyOf, plainSignature, plainVerify } from './trees.ts';
+
+export const T = 1_000;
+const BLOCK_MS = 3_000;
+/** A set lasts so many blocks. */
+export const SESSION = 12;
+
+export interface Weather {
+  /** Of 100 messages. */
+  readonly loss: number;
+  readonly delayMs: number;
+  /** Of 100 effects that a crash follows. */
+  readonly crashes: number;
+}
+
+/** What a disk holds. */
+interface Disk {
+  readonly records: Map<string, Bytes>;
+  readonly proofs: Map<string, Bytes>;
+  finalized: BlockRef;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly chain: Headers;
+  readonly waiting: Map<string, Made>;
+  /** As the process sees it, and as it survives. */
+  memory: Disk;
+  disk: Disk;
+  mark: Watermark | undefined;
+  gadget: Grandpa | undefined;
+  wake: number | undefined;
+}
+
+interface Made {
+  readonly parent: string;
+  readonly digest: readonly DigestItem[];
+}
+
+const copy = ({ records, proofs, finalized }: Disk): Disk => ({
+  records: new Map(records),
+  proofs: new Map(proofs),
+  finalized,
+});
+
+export class Parliament {
+  now = 0;
+  weather: Weather;
+  crashed = 0;
+  readonly members: Member[];
+  /** Everything that was ever built. */
+  readonly chain = new Headers();
+  /** Names of members who hear and say nothing. */
+  readonly away = new Set<string>();
+  /** The proofs of blocks that ended sets, by set id. */
+  readonly ends = new Map<bigint, Bytes>();
+  readonly reports: string[] = [];
+  private readonly sets: readonly (readonly string[])[];
+  private readonly delay: number;
+  private readonly said = new Map<string, string>();
+  private readonly events: { at: number; seq: number; run: () => void }[] = [];
+  private seq = 0;
+  private state: number;
+  private built = 0;
+
+  /** `sets`: who votes in each set in turn, the last for ever; `delay`: blocks from a change to its effect. */
+  constructor(seed: number, sets: readonly (readonly string[])[], weather: Weather, delay = 0) {
+    this.state = seed >>> 0;
+    this.sets = sets;
+    this.weather = weather;
+    this.delay = delay;
+    this.members = [...new Set(sets.flat())].sort().map((name) => {
+      const chain = new Headers();
+      const disk = { records: new Map(), proofs: new Map(), finalized: chain.ref('0') };
+      return {
+        name,
+        chain,
+        waiting: new Map(),
+        memory: copy(disk),
+        disk,
+        mark: undefined,
+        gadget: undefined,
+        wake: undefined,
+      };
+    });
+    for (const member of this.members) this.start(member);
+    this.after(BLOCK_MS, () => this.build());
+  }
+
+  member(name: string): Member {
+    return must(
+      this.members.find((one) => one.name === name),
+      name,
+    );
+  }
+
+  run(ms: number): void {
+    const end = this.now + ms;
+    for (;;) {
+      this.events.sort((a, b) => a.at - b.at || a.seq - b.seq);
+      const next = this.events[0];
+      if (next === undefined || next.at > end) break;
+      this.events.shift();
+      this.now = next.at;
+      next.run();
+    }
+    this.now = end;
+  }
+
+  /** Stops a process; it starts again from `disk`, or from what it persisted. */
+  restart(name: string, disk?: Disk): void {
+    const member = this.member(name);
+    member.gadget = undefined;
+    member.wake = undefined;
+    if (disk !== undefined) member.disk = copy(disk);
+    this.start(member);
+  }
+
+  /** What the disk of a member holds now. */
+  backup(name: string): Disk {
+    return copy(this.member(name).disk);
+  }
+
+  below(n: number): number {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let t = this.state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  }
+
+  authorities(setId: number): AuthorityList {
+    const names = this.sets[Math.min(setId, this.sets.length - 1)] ?? [];
+    return names.map((name): [Bytes, bigint] => [keyOf(name), 1n]);
+  }
+
+  private after(ms: number, run: () => void): void {
+    this.events.push({ at: this.now + ms, seq: this.seq++, run });
+  }
+
+  /** Somebody's block on what he holds best, or, one time in four, beside it: a fork. Blocks are late, never lost. */
+  private build(): void {
+    const name = `${++this.built}`;
+    const { chain, memory } = this.members[this.below(this.members.length)] as Member;
+    const best = must(chain.bestOn(memory.finalized), 'what is final is known');
+    const beside = this.below(4) === 0 && best.number > memory.finalized.number;
+    const on = beside ? must(chain.ancestor(best.hash, best.number - 1), 'a parent') : best;
+    const parent = must(chain.name(on), 'a name');
+    const digest = this.digestAt(on.number + 1);
+    this.chain.growWith(digest, parent, name);
+    for (const member of this.members) {
+      this.after(this.below(this.weather.delayMs), () => this.bring(member, name, { parent, digest }));
+    }
+    this.after(BLOCK_MS, () => this.build());
+  }
+
+  /** Heights of one session schedule the same set on every branch, as a chain of sessions does. */
+  private digestAt(number: number): DigestItem[] {
+    if (number % SESSION !== 0) return [];
+    const next = this.authorities(number / SESSION);
+    const data = GrandpaLog.enc({ type: 'ScheduledChange', value: { next, delay: this.delay } });
+    return [{ type: 'Consensus', value: { engine: 'FRNK', data } }];
+  }
+
+  private bring(member: Member, name: string, made: Made): void {
+    member.waiting.set(name, made);
+    for (let found = true; found; ) {
+      found = false;
+      for (const [block, { parent, digest }] of member.waiting) {
+        if (!member.chain.has(parent)) continue;
+        member.chain.growWith(digest, parent, block);
+        member.waiting.delete(block);
+        found = true;
+      }
+    }
+    this.tell(member, { type: 'head' });
+  }
+
+  private start(member: Member): void {
+    member.memory = copy(member.disk);
+    const id = keyOf(member.name);
+    member.gadget = new Grandpa({
+      setAt: () => ({ setId: 0n, authorities: this.authorities(0) }),
+      gossipMs: T,
+      keys: () => [{ publicKey: id, sign: (message) => plainSignature(id, message) }],
+      markOf: () => member.mark,
+      verify: plainVerify,
+      keepEvery: 8,
+    });
+    this.tell(member, { type: 'tick' });
+  }
+
+  private viewOf({ chain, memory }: Member): FinalityView {
+    const isAbove = (block: BlockRef) => standsOn(chain, block, memory.finalized);
+    return {
+      best: must(chain.bestOn(memory.finalized), 'what is final is known'),
+      finalized: memory.finalized,
+      ancestor: (of, number) => (number < memory.finalized.number ? undefined : chain.ancestor(of, number)),
+      bestOn: (block) => (isAbove(block) ? chain.bestOn(block) : undefined),
+      header: chain.header,
+      justification: (hash) => memory.proofs.get(toHex(hash)),
+      record: (name) => memory.records.get(name),
+    };
+  }
+
+  private tell(member: Member, input: FinalityInput): void {
+    const { gadget } = member;
+    if (gadget === undefined) return;
+    const effects = gadget.step(this.now, input, this.viewOf(member));
+    // As the chain does: what goes into the store does so at once, and reaches the disk with the next flush.
+    for (const effect of effects) if (effect.type === 'put') member.memory.records.set(effect.name, effect.value);
+    const finalized = effects.filter((effect) => effect.type === 'finalize');
+    for (const effect of finalized) this.finalize(member, effect);
+    for (const effect of effects) {
+      if (this.below(1_000) < this.weather.crashes * 10) {
+        this.crash(member);
+        return;
+      }
+      this.perform(member, effect);
+    }
+    if (finalized.length > 0) member.disk = copy(member.memory);
+    const wake = gadget.wakeAt();
+    if (wake === undefined || wake === member.wake) return;
+    assert.ok(wake > this.now, 'a gadget asks to be woken in the future');
+    member.wake = wake;
+    this.after(wake - this.now, () => {
+      if (member.wake !== wake) return;
+      member.wake = undefined;
+      this.tell(member, { type: 'tick' });
+    });
+  }
+
+  private crash(member: Member): void {
+    this.crashed++;
+    member.gadget = undefined;
+    member.wake = undefined;
+    this.after(1 + this.below(10 * T), () => this.start(member));
+  }
+
+  private perform(member: Member, effect: FinalityEffect): void {
+    const { memory } = member;
+    switch (effect.type) {
+      case 'persist':
+        member.disk = copy(memory);
+        member.mark = effect.mark;
+        break;
+      case 'broadcast': {
+        this.check(member, effect.message);
+        for (const to of this.members) if (to !== member) this.send(member, to, effect.message);
+        break;
+      }
+      case 'tell':
+        this.send(member, this.member(effect.peer), effect.message);
+        break;
+      case 'report':
+        this.reports.push(`${member.name} reports ${effect.peer}`);
+        break;
+      case 'equivocation':
+        assert.fail('nobody votes twice here');
+        break;
+      default:
+        break;
+    }
+  }
+
+  private send(from: Member, to: Member, message: Bytes): void {
+    if (this.away.has(from.name) || this.away.has(to.name) || this.below(100) < this.weather.loss) return;
+    this.after(1 + this.below(this.weather.delayMs), () =>
+      this.tell(to, { type: 'message', peer: from.name, message }),
+    );
+  }
+
+  private check(member: Member, bytes: Bytes): void {
+    const message = GadgetMessage.dec(bytes);
+    if (message.type !== 'Vote') return;
+    const { vote } = message.value;
+    assert.ok(equal(vote.id, keyOf(member.name)));
+    const place = `${member.name}/${vote.setId}/${vote.round}/${vote.stage}`;
+    const target = toHex(vote.target.hash);
+    assert.equal(this.said.get(place) ?? target, target, `${place}: one vote, restarts included`);
+    this.said.set(place, target);
+  }
+
+  private finalize(member: Member, effect: Extract<FinalityEffect, { type: 'finalize' }>): void {
+    const { block, justification, keep } = effect;
+    const { memory } = member;
+    assert.ok(block.number > memory.finalized.number && standsOn(this.chain, block, memory.finalized));
+    // A set ends `delay` blocks above each multiple of SESSION.
+    const before = memory.finalized.number - this.delay;
+    const setId = Math.max(0, Math.floor(before / SESSION));
+    const end = (setId + 1) * SESSION + this.delay;
+    assert.ok(block.number <= end, 'no block is final by a set that ended below it');
+    const bytes = must(justification, 'a proof');
+    const voters = must(VoterSet.of(this.authorities(setId)), 'a set');
+    const verdict = verifyJustification(bytes, { voters, setId: BigInt(setId), verify: plainVerify, target: block });
+    assert.ok(verdict.ok, `the proof of set ${setId} holds`);
+    if (block.number === end) {
+      assert.equal(keep, true, 'the proof of an end is stored');
+      this.ends.set(BigInt(setId), bytes);
+    }
+    memory.finalized = block;
+    if (keep) memory.proofs.set(toHex(block.hash), bytes);
+    for (const { memory: other } of this.members) {
+      const [low, high] = other.finalized.number < block.number ? [other.finalized, block] : [block, other.finalized];
+      assert.ok(standsOn(this.chain, high, low), 'what is final is on one branch');
+    }
+  }
+}
