@@ -214,6 +214,9 @@ export class Drive {
       case 'wanted':
         this.#sync({ type: 'wanted', peer: effect.peer });
         return;
+      case 'missing':
+        this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });
+        return;
       case 'broadcast':
         this.#publish('compute', effect.message);
         return;

@@ -8,9 +8,11 @@
 import { must } from '../base/assert.ts';
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { Author, type AuthorInput } from '../consensus/author.ts';
-import { Chain, type ChainEffect, type ChainInput } from '../consensus/chain.ts';
+import type { Chain, ChainEffect, ChainInput } from '../consensus/chain.ts';
 import { childDifficulty, type Millis } from '../consensus/difficulty.ts';
 import type { Finality } from '../consensus/finality/finality.ts';
+import type { GrandpaSetup, GrandpaState } from '../consensus/finality/grandpa.ts';
+import type { Watermark } from '../consensus/finality/voter.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { blake2_256 } from '../crypto/hash.ts';
@@ -24,10 +26,13 @@ import type { Dice } from './dice.ts';
 import { Disk, DiskStore } from './disk.ts';
 import { Inbox } from './inbox.ts';
 import type { Network } from './network.ts';
-import type { GadgetEffect } from './standin.ts';
 import type { Trace } from './trace.ts';
 import { BLOCK_MS, type Member, signVote, type World } from './world.ts';
 
+/** T of the votes: a message takes at most a tenth of it while the weather is fair. */
+const GOSSIP_MS = 1_000;
+/** Proofs are stored so often. */
+const KEEP_EVERY = 16;
 /** A disk takes this long to sync. */
 const SYNC_MS = { least: 1, most: 25 };
 /** Difficulty falls when blocks are late: a miner looks again after so long. */
@@ -39,6 +44,7 @@ export type CrashPoint = 'write' | 'synced' | 'send';
 export interface Machines {
   readonly store: DiskStore;
   readonly chain: Chain;
+  readonly finality: Gadget;
   readonly pool: Pool;
   readonly author: Author;
   readonly sync: Sync;
@@ -66,7 +72,7 @@ export interface Vice {
 
 /** What a node is made of; a planted bug replaces one of them. */
 export interface Make {
-  finality(node: SimNode, store: ChainStore, key: VoteKey): Finality;
+  finality(setup: GrandpaSetup, node: SimNode): Gadget;
   chain(parts: ConstructorParameters<typeof Chain>[0], node: SimNode): Chain;
   /** Whether what is to be persisted is synced before what follows it is sent. */
   readonly persists: boolean;
@@ -74,9 +80,9 @@ export interface Make {
   reload?(store: DiskStore): void;
 }
 
-export interface VoteKey {
-  readonly publicKey: Bytes;
-  sign(message: Bytes): Bytes;
+/** A gadget whose standing the watch reads. */
+export interface Gadget extends Finality {
+  state?(): GrandpaState | undefined;
 }
 
 /** What a simulation hears of a node. */
@@ -85,7 +91,7 @@ export interface Observer {
   /** What in truth went out, to one or to all. */
   left(message: Bytes): void;
   started(node: SimNode): void;
-  chain(node: SimNode, effect: ChainEffect | GadgetEffect): void;
+  chain(node: SimNode, effect: ChainEffect): void;
   synced(node: SimNode): void;
   stepped(node: SimNode): void;
   failed(node: SimNode, error: unknown): void;
@@ -132,6 +138,9 @@ export class SimNode {
   private synced = 0;
   private isSyncing = false;
   private durable = 0;
+  /** The last vote: as said to be written, and as its file holds it whatever becomes of the disk. */
+  private nextMark: Watermark | undefined;
+  private mark: Watermark | undefined;
   private readonly waiting: { readonly needs: number; readonly send: () => void }[] = [];
   private readonly imports: ReceivedBlock[] = [];
 
@@ -176,6 +185,7 @@ export class SimNode {
     this.written = 0;
     this.synced = 0;
     this.isSyncing = false;
+    this.nextMark = this.mark;
     this.waiting.length = 0;
     this.imports.length = 0;
     this.life++;
@@ -193,7 +203,15 @@ export class SimNode {
     make.reload?.(store);
     if (this.vice?.forgets) for (const name of FORGOTTEN) store.putAux(name, undefined);
     const key = { publicKey: member.voteKey, sign: (message: Bytes) => signVote(member.voteKey, message) };
-    const finality = make.finality(this, store, key);
+    const setup: GrandpaSetup = {
+      setAt: () => ({ setId: 0n, authorities: world.firstAuthorities() }),
+      gossipMs: GOSSIP_MS,
+      keys: () => [key],
+      markOf: () => (this.vice?.forgets ? undefined : this.mark),
+      verify: world.verify,
+      keepEvery: KEEP_EVERY,
+    };
+    const finality = make.finality(setup, this);
     const chain = make.chain({ rules: world.rules, store, finality }, this);
     const pool = new Pool({
       validate: (extrinsic) => {
@@ -209,7 +227,7 @@ export class SimNode {
       pool,
       vet: (now, header, opening) => chain.vet(now, header, opening),
     });
-    return { store, chain, pool, author, sync };
+    return { store, chain, finality, pool, author, sync };
   }
 
   /** Runs a step; a bug in it is told, a crash in it ends it. */
@@ -255,7 +273,7 @@ export class SimNode {
     });
   }
 
-  private perform(effect: ChainEffect | GadgetEffect, input: ChainInput): void {
+  private perform(effect: ChainEffect, input: ChainInput): void {
     const { observer, trace, clock } = this.place;
     observer.chain(this, effect);
     switch (effect.type) {
@@ -263,6 +281,7 @@ export class SimNode {
         this.write(effect.sync);
         return;
       case 'persist':
+        this.nextMark = effect.mark;
         this.write(true);
         return;
       case 'imported':
@@ -293,19 +312,21 @@ export class SimNode {
       case 'wanted':
         this.onSync({ type: 'wanted', peer: effect.peer });
         return;
+      case 'missing':
+        this.onSync({ type: 'missing', ...effect.block, peer: effect.peer });
+        return;
       case 'broadcast':
         this.once(() => this.say(effect.message));
         return;
       case 'tell': {
         const to = this.place.others().find(({ name }) => name === effect.peer);
-        if (to !== undefined) this.once(() => this.sayTo(to, effect.message));
+        if (to !== undefined) this.once(() => this.sayTo(to, effect.message, true));
         return;
       }
       case 'relay':
         if (input.type === 'finality') this.relay(input.message, input.peer);
         return;
       case 'equivocation':
-      case 'finalize':
       case 'report':
       case 'held':
         return;
@@ -337,13 +358,15 @@ export class SimNode {
     if (this.isSyncing) return;
     this.isSyncing = true;
     const { dice } = this.place;
-    const [covers, batches, settled] = [this.written, this.disk.atRisk, this.machines.store.settled.number];
+    const { written: covers, nextMark } = this;
+    const [batches, settled] = [this.disk.atRisk, this.machines.store.settled.number];
     this.later(dice.between(SYNC_MS.least, SYNC_MS.most), () =>
       this.guard(() => {
         this.isSyncing = false;
         this.disk.sync(batches);
         this.synced = covers;
         this.durable = settled;
+        this.mark = nextMark;
         this.place.observer.synced(this);
         this.point('synced');
         this.release();
@@ -379,12 +402,12 @@ export class SimNode {
     for (const other of this.place.others()) this.sayTo(other, message);
   }
 
-  private sayTo(other: SimNode, message: Bytes): void {
+  private sayTo(other: SimNode, message: Bytes, directly = false): void {
     const { vice, place } = this;
     const said = vice?.says === undefined ? message : vice.says(this, other.place.index, message);
     if (said === undefined) return;
     if (vice?.says !== undefined) place.observer.left(said);
-    const send = () => place.network.send(place.index, other.place.index, () => other.hear(this.name, said));
+    const send = () => place.network.send(place.index, other.place.index, () => other.hear(this.name, said, directly));
     if (vice?.lagMs === undefined) send();
     else this.later(vice.lagMs, send);
   }
@@ -398,9 +421,9 @@ export class SimNode {
     }
   }
 
-  /** A message of the gadget, as gossip brings it: each once within its memory. */
-  hear(peer: string, message: Bytes): void {
-    if (this.isUp && this.inbox.isNew(message)) this.onChain({ type: 'finality', peer, message });
+  /** A message of the gadget: gossip brings each once within its memory, what is told directly comes as it is. */
+  hear(peer: string, message: Bytes, directly = false): void {
+    if (this.isUp && (directly || this.inbox.isNew(message))) this.onChain({ type: 'finality', peer, message });
   }
 
   // ---- blocks
@@ -561,11 +584,7 @@ export class SimNode {
     const finding = ++this.finding;
     const { store } = this.machines;
     const parent = parentBlock(store, store.best.hash);
-    const { difficulty } = childDifficulty(
-      world.rules.difficulty,
-      parent,
-      Math.max(clock.now, parent.timestamp + 1),
-    );
+    const { difficulty } = childDifficulty(world.rules.difficulty, parent, Math.max(clock.now, parent.timestamp + 1));
     const power = this.power * (this.vice?.power?.(this, difficulty) ?? 1);
     if (power <= 0) return;
     const boosted = (power * member.boostPpm) / 1_000_000;
@@ -624,4 +643,4 @@ export class SimNode {
 }
 
 /** What a voter's memory is called. */
-const FORGOTTEN = ['votes'];
+const FORGOTTEN = ['grandpa/voter'];

@@ -4,13 +4,12 @@
  * Always true: seed, schedule, number of nodes and minutes give the plan; every fault is over when the plan heals, and
  * the weight of those who misbehave is no more than the voters tolerate, but for the schedule of traitors.
  */
-import { must } from '../base/assert.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
 import type { CrashPoint } from './node.ts';
 import { ORDINARY_VICES, type ViceName } from './vices.ts';
-import type { Member } from './world.ts';
+import { MAX_WEIGHT } from './world.ts';
 
 /** Times are in ms from the start, nodes are numbers. */
 export type Fault =
@@ -74,15 +73,15 @@ interface Making {
 type Maker = (at: Making) => Fault[];
 
 /** The plan of a seed. */
-export function planOf(options: PlanOptions, members: readonly Member[]): Plan {
+export function planOf(options: PlanOptions): Plan {
   const { seed, schedule, nodes, minutes } = options;
   const lengthMs = minutes * 60_000;
   const healsAt = Math.max(0, Math.min(lengthMs - LEAST_HEALED_MS, Math.floor(lengthMs * (1 - HEALED_PART))));
   const dice = new Dice(seed, `plan ${schedule}`);
   const at = { dice, nodes, healsAt };
   const faults = [...skews(at), ...MAKERS[schedule].flatMap((make) => make(at))];
-  if (schedule === 'traitors') faults.push(...traitors(at, members));
-  else if (schedule !== 'calm') faults.push(...vices(at, members));
+  if (schedule === 'traitors') faults.push(...traitors(at));
+  else if (schedule !== 'calm') faults.push(...vices(at));
   return { seed, schedule, nodes, lengthMs, healsAt, faults };
 }
 
@@ -167,14 +166,10 @@ function powers(at: Making): Fault[] {
 }
 
 /** Some misbehave, of no more weight than is tolerated. */
-function vices({ dice, healsAt }: Making, members: readonly Member[]): Fault[] {
-  const total = members.reduce((sum, { weight }) => sum + weight, 0n);
-  let left = (total - 1n) / 3n;
+function vices({ dice, nodes, healsAt }: Making): Fault[] {
   const faults: Fault[] = [];
-  for (const one of dice.shuffled(members)) {
-    if (one.weight > left) continue;
-    left -= one.weight;
-    const node = members.indexOf(one);
+  const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
+  for (const node of order.slice(0, toleratedNodes(nodes))) {
     const vice = dice.pick(ORDINARY_VICES);
     faults.push({ kind: 'vice', node, vice });
     if (vice === 'amnesia') {
@@ -186,18 +181,16 @@ function vices({ dice, healsAt }: Making, members: readonly Member[]): Fault[] {
   return faults;
 }
 
+/** How many may be false in every set, whoever they are. */
+function toleratedNodes(nodes: number): number {
+  const leastTotal = BigInt(nodes) * (MAX_WEIGHT - 1n) - 1n;
+  return Number((leastTotal - 1n) / 3n / MAX_WEIGHT);
+}
+
 /** More than is tolerated, who tell each half of the others what it likes to hear. */
-function traitors(at: Making, members: readonly Member[]): Fault[] {
-  const { dice, healsAt } = at;
-  const total = members.reduce((sum, { weight }) => sum + weight, 0n);
-  const order = dice.shuffled(members.map((_, node) => node));
-  const false_: number[] = [];
-  let weight = 0n;
-  for (let node = order.pop(); node !== undefined; node = order.pop()) {
-    false_.push(node);
-    weight += must(members[node], 'a member').weight;
-    if (weight > (total - 1n) / 3n) break;
-  }
+function traitors({ dice, nodes, healsAt }: Making): Fault[] {
+  const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
+  const false_ = order.splice(0, toleratedNodes(nodes) + 1);
   // The traitors' machines stand on one side; their votes reach both.
   const side = order.slice(0, Math.ceil(order.length / 2));
   const from = dice.below(Math.max(1, Math.floor(healsAt / 3)));

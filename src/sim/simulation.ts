@@ -8,19 +8,18 @@ import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import { Grandpa } from '../consensus/finality/grandpa.ts';
+import { GadgetMessage } from '../consensus/finality/message.ts';
 import { Clock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { Network } from './network.ts';
 import { type Make, SimNode } from './node.ts';
 import type { Fault, Plan } from './plan.ts';
-import { GadgetMessage, StandIn } from './standin.ts';
 import { Trace } from './trace.ts';
 import { messageOf, type ViceName, viceOf, voteOf } from './vices.ts';
 import { type Found, Watch } from './watch.ts';
 import { START, World, type WorldChanges } from './world.ts';
 
-/** T of the votes: a message takes at most a tenth of it while the weather is fair. */
-const GOSSIP_MS = 1_000;
 /** In the healed phase the head may be so far above the last finalized block. */
 const LAG_BLOCKS = 8;
 /** After healing this long nothing is asked of the nodes. */
@@ -113,11 +112,13 @@ export class Simulation {
   }
 
   private judge(isWell: boolean): void {
-    const { watch, world } = this;
+    const { watch } = this;
     const { conflict } = watch;
     if (this.traitors.length > 0) {
-      const named = watch.guiltyWeight;
-      if (conflict !== undefined && named <= world.tolerated) watch.report('unnamed', 'all', `${named} is named`);
+      const { convicted } = watch;
+      if (conflict !== undefined && convicted < this.traitors.length) {
+        watch.report('unnamed', 'all', `${convicted} of ${this.traitors.length} are named`);
+      }
       return;
     }
     if (conflict !== undefined) watch.report('conflict', conflict.node, conflict.detail);
@@ -170,14 +171,10 @@ export class Simulation {
   }
 
   private make(): Make {
-    const { world } = this;
     return {
       persists: true,
       chain: (parts) => new Chain(parts),
-      finality: (_node, store, key) => {
-        const { voters, verify } = world;
-        return new StandIn({ store, voters, gossipMs: GOSSIP_MS, key, verify }) as never;
-      },
+      finality: (setup) => new Grandpa(setup),
     };
   }
 
@@ -241,7 +238,9 @@ export class Simulation {
     const said = GadgetMessage.dec(message);
     if (said.type !== 'Vote') return;
     const { index } = node.place;
-    const side = this.nodes.filter((other) => !this.colluding.has(other) && this.network.reaches(index, other.place.index));
+    const side = this.nodes.filter(
+      (other) => !this.colluding.has(other) && this.network.reaches(index, other.place.index),
+    );
     for (const traitor of this.traitors) {
       const echo = messageOf(voteOf(traitor.place.member.voteKey, said.value.vote, said.value.vote.target));
       this.watch.left(echo);

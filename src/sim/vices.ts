@@ -5,6 +5,7 @@
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { GadgetMessage } from '../consensus/finality/message.ts';
 import type { SignedVote } from '../consensus/finality/round.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
@@ -12,7 +13,6 @@ import { blake2_256 } from '../crypto/hash.ts';
 import { voteMessage } from '../primitives/justification.ts';
 import type { BlockRef } from '../state/store.ts';
 import type { SimNode, Vice } from './node.ts';
-import { GadgetMessage } from './standin.ts';
 import { signVote } from './world.ts';
 
 export const ORDINARY_VICES = [

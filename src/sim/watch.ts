@@ -6,13 +6,13 @@
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import { GadgetMessage } from '../consensus/finality/message.ts';
 import type { SignedVote } from '../consensus/finality/round.ts';
 import { metaOf } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
 import { voteMessage } from '../primitives/justification.ts';
 import type { BlockRef } from '../state/store.ts';
 import type { SimNode } from './node.ts';
-import { type GadgetEffect, GadgetMessage } from './standin.ts';
 import { signVote, type World } from './world.ts';
 
 /** What can go wrong: name -> sentence. */
@@ -72,11 +72,9 @@ export class Watch {
     this.found ??= { fault, node, detail, at: this.now() };
   }
 
-  /** Weight of those whom two of their own votes convict. */
-  get guiltyWeight(): bigint {
-    let weight = 0n;
-    for (const { voteKey, weight: own } of this.world.members) if (this.guilty.has(toHex(voteKey))) weight += own;
-    return weight;
+  /** How many two of their own votes convict. */
+  get convicted(): number {
+    return this.guilty.size;
   }
 
   /** A message left a node, vice or not: votes that verify are evidence. */
@@ -88,9 +86,12 @@ export class Watch {
     if (equal(signed, vote.signature)) this.witness(vote);
   }
 
-  chain(node: SimNode, effect: ChainEffect | GadgetEffect): void {
+  chain(node: SimNode, effect: ChainEffect): void {
     if (!this.isHonest(node)) return;
-    if (effect.type === 'finalized') this.finalized(node, effect.blocks);
+    if (effect.type === 'finalized') {
+      this.setOf(node);
+      this.finalized(node, effect.blocks);
+    }
     if (effect.type === 'head') this.head(node, effect.best);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
   }
@@ -159,6 +160,15 @@ export class Watch {
     }
   }
 
+  /** Whoever is final is so by the votes of a set, whose weight is its stake. */
+  private setOf(node: SimNode): void {
+    const state = node.machines.finality.state?.();
+    if (state === undefined) return;
+    const { setId, voters } = state;
+    const stake = this.world.stakeOf(setId);
+    if (voters.total !== stake) this.report('stake', node.name, `${voters.total} of ${stake} in set ${setId}`);
+  }
+
   private head(node: SimNode, best: BlockRef): void {
     const { timestamp } = metaOf(node.machines.store, best.hash);
     if (timestamp > node.now + MAX_DRIFT_MS) {
@@ -167,9 +177,7 @@ export class Watch {
   }
 
   private judgeRules(): void {
-    const { members, rules, voters, genesis } = this.world;
-    const stake = members.reduce((sum, { weight }) => sum + weight, 0n);
-    if (voters.total !== stake) this.report('stake', 'all', `${voters.total} of ${stake}`);
+    const { members, rules, genesis } = this.world;
     for (const { account, name } of members) {
       const boost = rules.seals.author(genesis.state, account)?.boostPpm ?? 0;
       if (boost > MAX_BOOST_PPM) this.report('boost', name, `${boost} ppm`);

@@ -5,7 +5,7 @@
  * block, whether a signature holds) is computed once and remembered, so that seven nodes cost little more than one.
  * The lottery alone is not real: every ticket wins, and the simulator grants each miner as many as his power is worth.
  */
-import { assert, must } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import { type Bytes, concat, equal, toHex, utf8 } from '../base/bytes.ts';
 import { bytes as byteString, hash, struct, u16, u32 } from '../codec/index.ts';
 import { operandRoot } from '../compute/pouw/commitment.ts';
@@ -14,14 +14,21 @@ import { checkShape } from '../compute/pouw/profile.ts';
 import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
 import type { Submission, Template } from '../consensus/author.ts';
 import type { Millis } from '../consensus/difficulty.ts';
-import { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { type Keypair, keypairFromSeed } from '../crypto/keypair.ts';
 import { ss58Encode } from '../crypto/ss58.ts';
 import { bareExtrinsic, signExtrinsic } from '../primitives/extrinsic.ts';
 import { Header, headerHash } from '../primitives/header.ts';
-import { openingHash, type PowPreRuntime, preHash, readSealed, sealMessage, withPreRuntime } from '../primitives/pow.ts';
+import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../primitives/justification.ts';
+import {
+  openingHash,
+  type PowPreRuntime,
+  preHash,
+  readSealed,
+  sealMessage,
+  withPreRuntime,
+} from '../primitives/pow.ts';
 import { readStorage } from '../runtime/access.ts';
 import { invalid } from '../runtime/errors.ts';
 import { type Host, SIGNATURES } from '../runtime/host.ts';
@@ -29,7 +36,7 @@ import { rules as behaviour, pallet } from '../runtime/pallet.ts';
 import { CORE_PALLETS } from '../runtime/pallets.ts';
 import { createRuntime, type ExecutionResult, type Runtime } from '../runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../runtime/spec.ts';
-import { map } from '../runtime/storage.ts';
+import { map, value } from '../runtime/storage.ts';
 import { rw } from '../runtime/weights.ts';
 import type { Genesis } from '../state/chain/load.ts';
 import { StateTree } from '../state/tree.ts';
@@ -44,6 +51,8 @@ const STEPS = 1_000_000;
 const UNIT = 1_000_000_000_000n;
 const ENDOWMENT = 1_000n * UNIT;
 const ONE_PPM = 1_000_000;
+/** The most nodes of a simulation. */
+export const MAX_NODES = 10;
 
 /** One node's place in the world. */
 export interface Member {
@@ -53,11 +62,21 @@ export interface Member {
   readonly computeKey: Keypair;
   /** The ed25519 key of his votes. */
   readonly voteKey: Bytes;
-  readonly weight: bigint;
   readonly boostPpm: number;
 }
 
-/** The k-th member of any simulation. Weights differ, so that heads are not mistaken for stake. */
+/** A set of voters lasts so many blocks, and ends so many above the block that says who comes next. */
+export const SESSION_BLOCKS = 12;
+const CHANGE_DELAY = 2;
+/** No weight is above it. */
+export const MAX_WEIGHT = 12n;
+
+/** The weight of a member's votes in a set: it differs, so that heads are not mistaken for stake, and changes. */
+export function weightOf(member: number, setId: bigint): bigint {
+  return MAX_WEIGHT - ((BigInt(member) + setId) % 3n);
+}
+
+/** The k-th member of any simulation. */
 function member(index: number): Member {
   const name = `n${index}`;
   return {
@@ -66,7 +85,6 @@ function member(index: number): Member {
     fragment: blake2_256(utf8(`fragment of ${name}`)),
     computeKey: keypairFromSeed('ed25519', blake2_256(utf8(`${name}//compute`))),
     voteKey: blake2_256(utf8(`${name}//grandpa`)),
-    weight: 10n + BigInt(index % 3),
     boostPpm: ONE_PPM + 50_000 * (index % 5),
   };
 }
@@ -75,12 +93,19 @@ const Declared = pallet('Lottery', {
   index: 99,
   doc: 'What the seal check of the simulator reads, and notes that blocks can carry.',
   storage: {
+    Members: value('How many nodes mine and vote.', u32, 0),
     Wins: map('The last winning pair of a fragment.', hash, struct({ step: u32, node: u16 })),
     Notes: map('Notes by number.', u32, byteString),
   },
 });
 
 const Lottery = behaviour(Declared, {
+  genesis: {
+    config: { members: u32 },
+    build(at, { members }) {
+      at.state.Members.put(members);
+    },
+  },
   calls: {
     note: {
       index: 0,
@@ -100,6 +125,12 @@ const Lottery = behaviour(Declared, {
   },
   hooks: {
     on_initialize(at) {
+      const session = at.block.number / SESSION_BLOCKS;
+      if (Number.isInteger(session)) {
+        const next = authoritiesOf(at.state.Members.get(), BigInt(session));
+        const data = GrandpaLog.enc({ type: 'ScheduledChange', value: { next, delay: CHANGE_DELAY } });
+        at.log({ type: 'Consensus', value: { engine: GRANDPA_ENGINE, data } });
+      }
       const { header } = at.block.parent;
       if (header.number === 0) return;
       const { preRuntime } = readSealed(header);
@@ -159,13 +190,22 @@ const runtime = createRuntime({
   spec: { ...DEFAULT_SPEC, blockTimeMs: BLOCK_MS, initialDifficulty: INITIAL_DIFFICULTY, profile: 0 },
   host: { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: NO_REFEREE },
 });
-const MEMBERS = Array.from({ length: 10 }, (_, index) => member(index));
+const MEMBERS = Array.from({ length: MAX_NODES }, (_, index) => member(index));
 const PAYER = keypairFromSeed('ed25519', blake2_256(utf8('payer')));
 
-const genesis: Genesis = (() => {
-  const accounts = [PAYER.accountId, ...MEMBERS.map(({ account }) => account)];
+/** Who votes in a set of so many members. */
+export function authoritiesOf(members: number, setId: bigint): AuthorityList {
+  return MEMBERS.slice(0, members).map(({ voteKey }, index): [Bytes, bigint] => [voteKey, weightOf(index, setId)]);
+}
+
+const GENESES = new Map<number, Genesis>();
+
+function genesisOf(members: number): Genesis {
+  const known = GENESES.get(members);
+  if (known !== undefined) return known;
+  const accounts = [PAYER.accountId, ...MEMBERS.slice(0, members).map(({ account }) => account)];
   const balances = accounts.map((account) => [ss58Encode(account, 42), ENDOWMENT.toString()]);
-  const state = StateTree.from(runtime.genesis({ balances: { balances } }));
+  const state = StateTree.from(runtime.genesis({ balances: { balances }, lottery: { members } }));
   const header: Header = {
     parentHash: new Uint8Array(32),
     number: 0,
@@ -173,14 +213,15 @@ const genesis: Genesis = (() => {
     extrinsicsRoot: StateTree.empty(0).root,
     digest: [],
   };
-  return { hash: headerHash(header), header: Header.enc(header), state };
-})();
+  const genesis = { hash: headerHash(header), header: Header.enc(header), state };
+  GENESES.set(members, genesis);
+  return genesis;
+}
 
 /** What a plan with planted bugs puts in the place of the right rules. */
 export interface WorldChanges {
   readonly boostPpm?: (member: Member) => number;
-  readonly weights?: (list: readonly (readonly [Bytes, bigint])[]) => [Bytes, bigint][];
-  readonly voters?: (voters: VoterSet) => VoterSet;
+  readonly authorities?: (list: AuthorityList) => AuthorityList;
   readonly verify?: World['verify'];
   readonly execute?: (execute: Runtime['execute']) => Runtime['execute'];
 }
@@ -189,13 +230,16 @@ export class World {
   readonly members: readonly Member[];
   readonly runtime = runtime;
   readonly rules: ConsensusRules;
-  readonly genesis = genesis;
-  readonly voters: VoterSet;
+  readonly genesis: Genesis;
+  private readonly changes: WorldChanges;
   private readonly executed = new Map<string, ExecutionResult>();
   private nonce = 0;
 
   constructor(nodes: number, changes: WorldChanges = {}) {
+    assert(nodes >= 1 && nodes <= MAX_NODES, `1 to ${MAX_NODES} nodes`);
     this.members = MEMBERS.slice(0, nodes);
+    this.genesis = genesisOf(nodes);
+    this.changes = changes;
     const execute = changes.execute?.(runtime.execute) ?? runtime.execute;
     this.rules = {
       difficulty: { initial: INITIAL_DIFFICULTY, blockTimeMs: BLOCK_MS },
@@ -220,10 +264,13 @@ export class World {
       },
       evaluate: luck,
     };
-    const weights = this.members.map(({ voteKey, weight }) => [voteKey, weight] as [Bytes, bigint]);
-    const voters = must(VoterSet.of(changes.weights?.(weights) ?? weights), 'somebody votes');
-    this.voters = changes.voters?.(voters) ?? voters;
     this.verify = changes.verify ?? this.verify;
+  }
+
+  /** The set that votes from genesis on. */
+  firstAuthorities(): AuthorityList {
+    const list = authoritiesOf(this.members.length, 0n);
+    return this.changes.authorities?.(list) ?? list;
   }
 
   /** Signatures of votes are plain: 64 bytes that only who holds the key should make. */
@@ -239,9 +286,9 @@ export class World {
     return difficulty <= INITIAL_DIFFICULTY;
   }
 
-  /** The weight of votes that may be false. */
-  get tolerated(): bigint {
-    return (this.members.reduce((sum, { weight }) => sum + weight, 0n) - 1n) / 3n;
+  /** The weight of a set, as its stake is. */
+  stakeOf(setId: bigint): bigint {
+    return authoritiesOf(this.members.length, setId).reduce((sum, [, weight]) => sum + weight, 0n);
   }
 
   /** The submission of a find: a sealed ticket for this template. */
@@ -269,7 +316,7 @@ export class World {
   transfer(units: bigint): Bytes {
     const value = { dest: { type: 'Id', value: (this.members[0] as Member).account }, value: units };
     const call = runtime.Call.enc({ type: 'Balances', value: { type: 'transfer_keep_alive', value } });
-    const { hash: genesisHash } = genesis;
+    const { hash: genesisHash } = this.genesis;
     const { spec_version: specVersion, transaction_version: transactionVersion } = runtime.version;
     const extra = { era: { type: 'Immortal' } as const, nonce: this.nonce++, tip: 0n };
     const implicit = { specVersion, transactionVersion, genesisHash, birthHash: genesisHash };
@@ -285,7 +332,6 @@ export class World {
     remember(this.executed, key, result);
     return result;
   }
-
 }
 
 /** What the holder of a vote key says of a message. */

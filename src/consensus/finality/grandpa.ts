@@ -194,6 +194,7 @@ export class Grandpa implements Finality {
         return;
       case 'equivocation':
       case 'relay':
+      case 'missing':
         this.out.push(effect);
         return;
       case 'askCatchUp':

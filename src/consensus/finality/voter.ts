@@ -102,6 +102,8 @@ export type VoterEffect =
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
+  /** A vote or a proof that this peer brought is for a block that is not here. */
+  | { readonly type: 'missing'; readonly block: Target; readonly peer: string }
   /** Asks for the record of this round or a later one. */
   | { readonly type: 'askCatchUp'; readonly peer: string; readonly round: bigint }
   | { readonly type: 'catchUp'; readonly peer: string; readonly record: RoundRecord }
@@ -280,8 +282,15 @@ export class Voter {
     const isNews = result.type === 'counted' || result.type === 'equivocation';
     const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
     if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
-    if (result.type !== 'refused' || result.fault === 'UnknownBlock') return;
-    if (peer !== undefined) this.out.push({ type: 'report', peer, fault: result.fault });
+    if (result.type !== 'refused' || peer === undefined) return;
+    if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+    else this.out.push({ type: 'report', peer, fault: result.fault });
+  }
+
+  /** Another branch may hold it, which nobody who follows the best chain would bring. */
+  private miss(block: Target, peer: string): void {
+    // A proof of no peer is from a file of this node.
+    if (block.number > this.finalized.number && peer !== '') this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
@@ -300,7 +309,8 @@ export class Voter {
     for (const vote of [...known, ...record.votes]) {
       const result = round.import(vote);
       if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-      if (result.type === 'refused' && result.fault !== 'UnknownBlock') {
+      if (result.type === 'refused' && result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+      else if (result.type === 'refused') {
         this.out.push({ type: 'report', peer, fault: result.fault });
         return;
       }
@@ -323,6 +333,7 @@ export class Voter {
     const block = verdict.justification.commit.target;
     this.proof = { block, bytes };
     this.out.push({ type: 'relay' });
+    if (this.setup.chain.ancestor(block.hash, block.number) === undefined) this.miss(block, peer);
     this.useProof();
   }
 
