@@ -20,6 +20,9 @@ if (!existsSync(join(root, '..', 'shared', 'vectors'))) {
 }
 const args = ['--no-warnings', '--test', '--test-concurrency=2', '--test-timeout=900000'];
 const reporter = process.env.CI ? ['--test-reporter=tap'] : [];
+// Every file is a process of its own: with compiled code kept between them a tenth of the time is saved.
+const cache = join(root, 'node_modules', '.cache', 'compile');
+const env = { NODE_COMPILE_CACHE: cache, ...process.env };
 let status = 0;
 for (const [files, concurrency] of [
   [light, 2],
@@ -27,7 +30,7 @@ for (const [files, concurrency] of [
 ]) {
   if (files.length === 0) continue;
   args[2] = `--test-concurrency=${concurrency}`;
-  const done = spawnSync(process.execPath, [...args, ...reporter, ...files], { cwd: root, stdio: 'inherit' });
+  const done = spawnSync(process.execPath, [...args, ...reporter, ...files], { cwd: root, env, stdio: 'inherit' });
   status ||= done.status ?? 1;
 }
 process.exit(status);

@@ -9,6 +9,7 @@ export const KEYSTORE_FAULTS = {
   WrongKey: 'the secret gives another public key than the file name says: restore the file, or remove it',
   Missing: 'there is no such key: key insert makes one',
   Ambiguous: 'there are several such keys: name one with --public-key',
+  Damaged: 'which votes left this node cannot be known: restore a copy of the file, that of the last vote',
   Disk: 'the keystore cannot be read or written',
 } as const;
 
@@ -19,6 +20,11 @@ export class KeystoreError extends Error {
   override readonly name = 'KeystoreError';
   readonly code: KeystoreFault;
   readonly data: string;
+
+  /** What an operator far away may hear: without paths. */
+  static sentence(code: KeystoreFault): string {
+    return KEYSTORE_FAULTS[code];
+  }
 
   constructor(code: KeystoreFault, data: string) {
     super(`${data}: ${KEYSTORE_FAULTS[code]}`);

@@ -22,7 +22,7 @@ const SCHEMES: readonly Scheme[] = ['sr25519', 'ed25519', 'ecdsa'];
 
 /** What is known of a key without opening it. */
 export interface KeyName {
-  /** Four characters: `gran` votes, `comp` mines, `chek` checks, `acco` owns. */
+  /** Four characters: `gran` votes, `auth` authors, `comp` mines, `chek` checks, `acco` owns. */
   readonly keyType: string;
   /** 0x and hex. */
   readonly publicKey: string;

@@ -3,7 +3,9 @@ import { type Bytes, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
 import type { Author, Submission, SubmitError } from '../consensus/author.ts';
 import type { Chain } from '../consensus/chain.ts';
+import type { Grandpa } from '../consensus/finality/grandpa.ts';
 import { metaOf } from '../consensus/meta.ts';
+import type { Keystore } from '../keystore/keystore.ts';
 import type { Network } from '../p2p/network.ts';
 import type { AuthorError } from '../pool/errors.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -19,6 +21,8 @@ import type { StateTree } from '../state/tree.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
 import type { Drive } from './drive.ts';
+import { keyDesk } from './key-desk.ts';
+import type { VoterKeys } from './voter-keys.ts';
 
 export interface BackendParts {
   readonly config: NodeConfig;
@@ -31,6 +35,10 @@ export interface BackendParts {
   readonly network: Network;
   readonly drive: Drive;
   readonly blobs: BlobPort;
+  readonly keystore: Keystore | undefined;
+  readonly voters: VoterKeys;
+  /** Undefined where finality is by depth. */
+  readonly grandpa: Grandpa | undefined;
 }
 
 const NODE_VERSION = '0.1.0';
@@ -54,6 +62,7 @@ export function nodeBackend(parts: BackendParts): Backend {
     store,
     eraBlocks: spec.consensus.eraBlocks,
     blobs,
+    keys: keyDesk(parts.keystore, () => parts.voters.reload()),
     finalized: () => chain.finalized(),
     meta: (hash) => {
       if (store.meta(hash) === undefined) return undefined;

@@ -6,6 +6,7 @@
  * form and derive the raw one again.
  */
 import { z } from 'zod';
+import { MAX_AUTHORITIES } from '../runtime/pallets/grandpa/state.ts';
 import { DEFAULT_SPEC, type RuntimeSpec } from '../runtime/spec.ts';
 
 const hexBytes = z.string().regex(/^0x([0-9a-f]{2})*$/, 'lower-case hex with 0x');
@@ -54,6 +55,10 @@ const RuntimeGenesis = z.strictObject({
     checkers: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(64),
   }),
   rewards: z.strictObject({ pool: amount }),
+  /** Who votes on finality from block 0 on: address or key, and weight. */
+  grandpa: z
+    .strictObject({ authorities: z.array(z.tuple([z.union([address, hash]), amount])).max(MAX_AUTHORITIES) })
+    .optional(),
 });
 
 /** Numbers of the economy; the reason of each stands in genesis/README.md. */

@@ -11,7 +11,7 @@ import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/ch
 import type { ReceivedBlock } from '../consensus/import.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
-import type { Network, Topic } from '../p2p/network.ts';
+import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
@@ -19,6 +19,7 @@ import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
+import type { FinalityLink } from './finality-link.ts';
 import { ask } from './sync-link.ts';
 
 export interface DriveParts {
@@ -28,6 +29,7 @@ export interface DriveParts {
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
+  readonly finality: FinalityLink;
   /** Counts what passes; absent where nobody looks. */
   readonly meter?: NodeMetrics | undefined;
   readonly log: (level: 'info' | 'warn', text: string) => void;
@@ -73,6 +75,10 @@ export class Drive {
       if (type === 'connected') this.#passOnPool(peer);
     });
     network.handle('transactions', async (payload, from) => this.#passedOn(payload, from));
+    network.handle('finality', async (payload, from) => {
+      this.#chain({ type: 'finality', peer: from, message: payload });
+      return new Uint8Array(0);
+    });
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
   }
@@ -183,7 +189,7 @@ export class Drive {
   }
 
   #performChain(effect: ChainEffect): void {
-    const { store, network, log } = this.#parts;
+    const { store, log } = this.#parts;
     switch (effect.type) {
       case 'flush':
         store.flush(effect.sync).catch((error) => this.#parts.onFatal(error));
@@ -209,7 +215,7 @@ export class Drive {
         return;
       case 'finalized':
         this.#pool({ type: 'finalized', blocks: effect.blocks.map((block) => block.hash) });
-        this.#tell({ type: 'finalized', blocks: effect.blocks });
+        this.#tell({ type: 'finalized', blocks: effect.blocks, justification: effect.justification });
         return;
       case 'wanted':
         this.#sync({ type: 'wanted', peer: effect.peer });
@@ -217,14 +223,11 @@ export class Drive {
       case 'missing':
         this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });
         return;
-      case 'broadcast':
-        this.#publish('compute', effect.message);
-        return;
-      case 'report':
-        network.report(effect.peer, effect.score, 'finality');
-        return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);
+        return;
+      default:
+        this.#parts.finality.perform(effect, (extrinsic) => this.submit(extrinsic));
         return;
     }
   }
@@ -354,8 +357,8 @@ export class Drive {
         ask(network, effect).then((input) => input && this.#sync(input), onFatal);
         return;
       case 'import': {
-        const { header, opening, extrinsics, from } = effect.block;
-        this.#imports.push({ header, opening, extrinsics, origin: { type: 'peer', peer: from } });
+        const { header, opening, extrinsics, justification, from } = effect.block;
+        this.#imports.push({ header, opening, extrinsics, justification, origin: { type: 'peer', peer: from } });
         this.#importSoon();
         return;
       }
@@ -373,11 +376,13 @@ export class Drive {
 
   // ---- gossip
 
-  #gossip(topic: Topic, data: Bytes, from: string): Promise<'accept' | 'ignore' | 'reject'> | 'accept' | 'reject' {
+  #gossip(topic: Topic, data: Bytes, from: string): Promise<Verdict> | Verdict {
     try {
       if (topic === 'blocks') return this.#announced(Announcement.dec(data), from);
-      if (topic === 'transactions') this.#passedOn(data, from);
-      else this.#chain({ type: 'finality', peer: from, message: data });
+      if (topic === 'finality') {
+        return this.#parts.finality.hear(from, () => this.#chain({ type: 'finality', peer: from, message: data }));
+      }
+      this.#passedOn(data, from);
       return 'accept';
     } catch (error) {
       if (error instanceof CodecError) return 'reject';

@@ -12,6 +12,8 @@ import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
+import type { Keystore } from '../keystore/keystore.ts';
+import { Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
@@ -26,12 +28,14 @@ import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
 import { Drive } from './drive.ts';
+import { FinalityLink } from './finality-link.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { chainMachine, chainRules } from './rules.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
+import { voterKeys } from './voter-keys.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -48,12 +52,14 @@ export interface RunningNode {
 export interface NodeHooks {
   readonly log: (level: 'info' | 'warn', text: string) => void;
   readonly onFatal: (error: unknown) => void;
+  /** Where the keys of this node are; a node without one keeps none. */
+  readonly keystore?: Keystore;
 }
 
 /** Starts a node; rejects with a typed error of the part that could not be started. */
 export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<RunningNode> {
   const { spec } = config;
-  const { log, onFatal } = hooks;
+  const { log, onFatal, keystore } = hooks;
   const chainDir = join(config.basePath, 'chains', spec.id);
   await mkdir(chainDir, { recursive: true });
 
@@ -73,7 +79,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
   // Machines.
-  const chain = chainMachine(spec, rules, store);
+  const marks = config.tmp
+    ? Watermarks.inMemory(genesis.hash)
+    : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
+  const voters = await voterKeys(config, keystore, (text) => log('warn', text));
+  const voting = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
+  const { chain, grandpa } = chainMachine(spec, rules, store, voting);
   // Counting begins once all that is counted is there.
   let meter: NodeMetrics | undefined;
   const pool = new Pool({
@@ -101,11 +112,13 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const drive = new Drive({ store, chain, author, pool, sync, network, meter, log, onFatal });
+  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
+  const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
-  const backend = nodeBackend({ config, runtime, store, chain, author, pool, sync, network, drive, blobs: desk });
+  const machines = { chain, grandpa, author, pool, sync, drive };
+  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore, voters });
   const blobToken = await writeBlobToken(chainDir);
   const rpc = new RpcServer(backend, {
     ...config.rpc,

@@ -75,7 +75,7 @@ export async function importBlocks(
   blocks: AsyncIterable<PlainBlock>,
   now: () => number,
 ): Promise<ImportCounts> {
-  const chain = chainMachine(spec, rules, store);
+  const { chain } = chainMachine(spec, rules, store);
   let [imported, known] = [0, 0];
   for await (const { header, extrinsics, opening } of blocks) {
     const block = { header, extrinsics, opening: opening ?? new Uint8Array(0), origin: { type: 'own' } } as const;

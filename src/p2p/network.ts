@@ -6,10 +6,10 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 
-export const TOPICS = ['blocks', 'transactions', 'compute'] as const;
+export const TOPICS = ['blocks', 'transactions', 'finality'] as const;
 export type Topic = (typeof TOPICS)[number];
 
-export const PROTOCOLS = ['sync', 'blobs', 'transactions'] as const;
+export const PROTOCOLS = ['sync', 'blobs', 'transactions', 'finality'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** accept: pass it on; ignore: nothing to hold against the sender; reject: provably invalid, the sender pays. */

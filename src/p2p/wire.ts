@@ -26,12 +26,14 @@ export interface RequestLimits {
 
 /**
  * A trained state is 20.7 MB, 20 answers of 1 MiB: a burst of 120 is five states at once, 40 a second are 42 MB/s.
- * Sync answers hold up to 64 bodies. Transactions travel by gossip; the protocol tells a new peer what waits.
+ * Sync answers hold up to 64 bodies. Transactions and votes travel by gossip; their protocols tell one peer: what waits
+ * in the pool, and the record of a round, 153 KiB where 256 voters vote twice.
  */
 export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
   sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },
   blobs: { maxRequest: 64, maxResponse: MIB + KIB, perSecond: 40, burst: 120 },
   transactions: { maxRequest: 256 * KIB, maxResponse: 4 * MIB, perSecond: 50, burst: 200 },
+  finality: { maxRequest: 256 * KIB, maxResponse: 0, perSecond: 20, burst: 80 },
   peers: { maxRequest: 0, maxResponse: 4 * KIB, perSecond: 1, burst: 4 },
 };
 
@@ -63,7 +65,7 @@ export interface GossipLimits {
 export const GOSSIP_LIMITS: Readonly<Record<Topic, GossipLimits>> = {
   blocks: { perSecond: 20, burst: 100 },
   transactions: { perSecond: 200, burst: 1_000 },
-  compute: { perSecond: 100, burst: 500 },
+  finality: { perSecond: 400, burst: 2_000 },
 };
 
 /**

@@ -65,6 +65,9 @@ export function voteMessage(stage: GrandpaStage, target: Target, round: bigint, 
   return VoteMessage.enc([{ type: stage, value: target }, round, setId]);
 }
 
+/** What travels and is told is no longer than this: 256 precommits of 132 bytes, and headers on their way. */
+export const MAX_PROOF_BYTES = 192 * 1024;
+
 /** (ed25519 key, weight), in the order of the set. */
 export const AuthorityList = vec(tuple(fixed(32), u64), MAX_PRECOMMITS);
 export type AuthorityList = Of<typeof AuthorityList>;

@@ -13,8 +13,8 @@ export type ChainEvent =
   /** The canonical chain changed; newest retracted first, oldest enacted first. */
   | { readonly type: 'head'; readonly retracted: readonly BlockRef[]; readonly enacted: readonly BlockRef[] }
   | { readonly type: 'imported'; readonly block: BlockRef }
-  /** In order, none skipped. */
-  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[] }
+  /** In order, none skipped; `justification` proves the last of them, where voters finalize. */
+  | { readonly type: 'finalized'; readonly blocks: readonly BlockRef[]; readonly justification?: Bytes | undefined }
   /** There is a new template to mine. */
   | { readonly type: 'template' };
 
@@ -67,6 +67,16 @@ export interface BlobPort {
   putChunk(id: Bytes, length: number, index: number, bytes: Bytes): Promise<void>;
 }
 
+/** The keys of this node; each call throws RpcError when the keystore refuses. */
+export interface KeyPort {
+  /** Keeps the key of a secret URI; refused unless it has this public key. */
+  insert(keyType: string, suri: string, publicKey: Bytes): Promise<void>;
+  /** Makes a set of session keys; their public keys one after the other. */
+  rotate(): Promise<Bytes>;
+  has(publicKey: Bytes, keyType: string): Promise<boolean>;
+  hasSession(keys: Bytes): Promise<boolean>;
+}
+
 export interface Backend {
   readonly chainName: string;
   readonly chainType: string | { readonly Custom: string };
@@ -102,4 +112,5 @@ export interface Backend {
   work(account: Bytes): Work;
   duties(account: Bytes): ReturnType<typeof dutiesFor>;
   readonly blobs: BlobPort;
+  readonly keys: KeyPort;
 }

@@ -134,6 +134,25 @@ export const subscriptionId: Param<string> = z
 /** The block whose state is meant: the best one if absent. */
 export const optionalHash = optional(named('at', hash));
 
+/** Four printable characters, as in the names of keystore files. */
+export const keyType: Param<string> = z
+  .string('expected four characters')
+  .regex(/^[\x21-\x7e]{4}$/, 'expected four characters')
+  .meta({ title: 'keyType' });
+
+/** A public key: 32 bytes, or 33 of ecdsa. */
+export const publicKey: Param<Bytes> = decoded(
+  {
+    title: 'publicKey',
+    pattern: '^0x([0-9a-fA-F]{64}|[0-9a-fA-F]{66})$',
+    expected: '32 or 33 bytes as 0x-prefixed hex',
+  },
+  (given) => {
+    if (given.length !== 66 && given.length !== 68) throw new Wrong('expected 32 or 33 bytes as 0x-prefixed hex');
+    return hexOf(given);
+  },
+);
+
 /** Names that many methods share. */
 export const key = named('key', bytes);
 export const extrinsic = named('extrinsic', bytes);

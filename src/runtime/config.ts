@@ -1,9 +1,9 @@
 /**
  * # Config: values from the JSON of a chain spec, guided by their shapes.
  *
- * Always true: an account may be an address of this chain or 32 bytes in hex; a byte string is hex; an amount may be a
- * number, a decimal string or a bigint; field names may be camelCase. What is absent is zero or empty. The chain-spec
- * schema has refused unknown fields before.
+ * Always true: an account or a voter's key may be an address of this chain or 32 bytes in hex; a byte string is hex;
+ * an amount may be a number, a decimal string or a bigint; field names may be camelCase. What is absent is zero or
+ * empty. The chain-spec schema has refused unknown fields before.
  */
 import { type Bytes, fromHex } from '../base/bytes.ts';
 import type { CompositeShape, PrimitiveName, Shape, VariantShape } from '../codec/index.ts';
@@ -20,7 +20,8 @@ export class ConfigError extends Error {
 
 const NUMBERS: ReadonlySet<PrimitiveName> = new Set(['u8', 'u16', 'u32', 'i32']);
 const BITS: Partial<Record<PrimitiveName, number>> = { u8: 8, u16: 16, u32: 32, u64: 64, u128: 128, u256: 256 };
-const ACCOUNT = 'AccountId32';
+/** Types of 32 bytes that have addresses: accounts, and keys of session and votes. */
+const ADDRESSED: ReadonlySet<string | undefined> = new Set(['AccountId32', 'Public']);
 
 export class ConfigReader {
   private readonly ss58Format: number;
@@ -67,7 +68,7 @@ export class ConfigReader {
   private composite(shape: CompositeShape, json: unknown, path: string): unknown {
     const [first] = shape.fields;
     if (first !== undefined && first.name === undefined) {
-      if (shape.path.at(-1) === ACCOUNT && typeof json === 'string' && !json.startsWith('0x')) {
+      if (ADDRESSED.has(shape.path.at(-1)) && typeof json === 'string' && !json.startsWith('0x')) {
         return this.account(json, path);
       }
       return this.read(first.shape, json, path);

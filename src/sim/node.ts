@@ -17,8 +17,7 @@ import type { ReceivedBlock } from '../consensus/import.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Pool, type PoolInput } from '../pool/pool.ts';
-import type { ChainStore } from '../state/store.ts';
-import { answerBlocks, answerExtrinsics } from '../sync/blocks.ts';
+import { answerBlocks, answerExtrinsics, type BlockSource } from '../sync/blocks.ts';
 import { type Announcement, announcementOf, type Status } from '../sync/messages.ts';
 import { Sync, type SyncEffect, type SyncInput } from '../sync/sync.ts';
 import type { Clock } from './clock.ts';
@@ -489,8 +488,8 @@ export class SimNode {
         return;
       }
       case 'import': {
-        const { header, opening, extrinsics, from } = effect.block;
-        this.imports.push({ header, opening, extrinsics, origin: { type: 'peer', peer: from } });
+        const { header, opening, extrinsics, justification, from } = effect.block;
+        this.imports.push({ header, opening, extrinsics, justification, origin: { type: 'peer', peer: from } });
         if (this.imports.length === 1) this.later(0, () => this.importNext());
         return;
       }
@@ -519,7 +518,7 @@ export class SimNode {
   }
 
   /** The store as it shows it to others. */
-  private shown(): Pick<ChainStore, 'canonical' | 'number' | 'parent' | 'header' | 'body' | 'opening'> {
+  private shown(): BlockSource {
     const { store } = this.machines;
     const { vice } = this;
     if (vice?.hides === undefined) return store;
@@ -531,6 +530,7 @@ export class SimNode {
       header: (hash) => (isHidden(hash) ? undefined : store.header(hash)),
       body: (hash) => (isHidden(hash) ? undefined : store.body(hash)),
       opening: (hash) => (isHidden(hash) ? undefined : store.opening(hash)),
+      justification: (hash) => store.justification(hash),
     };
   }
 

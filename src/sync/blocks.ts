@@ -5,12 +5,16 @@
  * not asked for is not sent, and an answer never has a hole. A server keeps no state for a peer.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
+import { MAX_PROOF_BYTES } from '../primitives/justification.ts';
 import type { ChainStore } from '../state/store.ts';
 import type { BlockData, BlocksRequest, BlocksResponse, ExtrinsicsRequest, ExtrinsicsResponse } from './messages.ts';
 import { Fields, MAX_BLOCKS, MAX_RESPONSE_BYTES } from './messages.ts';
 
 /** What the server reads of the store. */
-export type BlockSource = Pick<ChainStore, 'canonical' | 'number' | 'parent' | 'header' | 'body' | 'opening'>;
+export type BlockSource = Pick<
+  ChainStore,
+  'canonical' | 'number' | 'parent' | 'header' | 'body' | 'opening' | 'justification'
+>;
 
 /** The blocks asked for, in order; empty when the first is unknown or, going up, not on the best chain. */
 export function answerBlocks(source: BlockSource, request: BlocksRequest): BlocksResponse {
@@ -67,14 +71,16 @@ function blockData(source: BlockSource, hash: Bytes, fields: number): BlockData 
   const header = (fields & Fields.header) !== 0 ? source.header(hash) : undefined;
   const body = (fields & Fields.body) !== 0 ? source.body(hash) : undefined;
   const opening = (fields & Fields.opening) !== 0 ? source.opening(hash) : undefined;
+  const proof = (fields & Fields.justification) !== 0 ? source.justification(hash) : undefined;
+  const justification = proof !== undefined && proof.length <= MAX_PROOF_BYTES ? proof : undefined;
   if ((fields & Fields.header) !== 0 && header === undefined) return undefined;
   // Without its body a block is of no use to who asked for it; a pruned opening is told by its absence.
   if ((fields & Fields.body) !== 0 && body === undefined) return undefined;
-  return { hash, header, body, opening };
+  return { hash, header, body, opening, justification };
 }
 
 function sizeOf(data: BlockData): number {
-  let bytes = 32 + (data.header?.length ?? 0) + (data.opening?.length ?? 0);
+  let bytes = 32 + (data.header?.length ?? 0) + (data.opening?.length ?? 0) + (data.justification?.length ?? 0);
   for (const extrinsic of data.body ?? []) bytes += extrinsic.length;
   return bytes;
 }

@@ -108,7 +108,8 @@ export class Forks {
       if (header.number !== fetching.next.number) return false;
       if (data.body === undefined || data.opening === undefined) break;
       const { hash } = fetching.next;
-      const block = { hash, header: header.bytes, opening: data.opening, extrinsics: data.body, from: peer };
+      const { body: extrinsics, opening, justification } = data;
+      const block = { hash, header: header.bytes, opening, extrinsics, justification, from: peer };
       fetching.blocks.push(block);
       fetching.bytes += sizeOf(block);
       fetching.next = { hash: header.parent, number: header.number - 1 };
@@ -165,7 +166,7 @@ function headerOf(
 }
 
 function sizeOf(block: DownloadedBlock): number {
-  let bytes = block.header.length + block.opening.length;
+  let bytes = block.header.length + block.opening.length + (block.justification?.length ?? 0);
   for (const extrinsic of block.extrinsics) bytes += extrinsic.length;
   return bytes;
 }

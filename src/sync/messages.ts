@@ -23,6 +23,7 @@ import {
   vec,
 } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import { MAX_PROOF_BYTES } from '../primitives/justification.ts';
 
 /** A peer as the network names it. */
 export type PeerId = string;
@@ -61,7 +62,7 @@ export const Status = struct({
 export type Status = Of<typeof Status>;
 
 /** Which parts of a block are asked for. */
-export const Fields = { header: 1, body: 2, opening: 4, all: 7 } as const;
+export const Fields = { header: 1, body: 2, opening: 4, justification: 8, all: 15 } as const;
 
 export const BlocksRequest = struct({
   fields: u8,
@@ -78,6 +79,8 @@ export const BlockData = struct({
   header: option(headerBytes),
   body: option(vec(extrinsicBytes, MAX_EXTRINSICS)),
   opening: option(openingBytes),
+  /** What proves the block final: of each block that ends a set of voters, and of a few others. */
+  justification: option(boundedBytes(MAX_PROOF_BYTES)),
 });
 export type BlockData = Of<typeof BlockData>;
 

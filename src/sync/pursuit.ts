@@ -50,6 +50,7 @@ export interface DownloadedBlock {
   readonly header: Bytes;
   readonly opening: Bytes;
   readonly extrinsics: readonly Bytes[];
+  readonly justification?: Bytes | undefined;
   /** Who sent the body. */
   readonly from: PeerId;
 }
@@ -310,7 +311,7 @@ export class Pursuit {
         peer: source.id,
         purpose: { kind: 'bodies', first: slot.number, count },
         ask: {
-          fields: Fields.body | Fields.opening,
+          fields: Fields.body | Fields.opening | Fields.justification,
           from: { type: 'Hash', value: slot.hash },
           descending: false,
           max: count,
@@ -346,8 +347,10 @@ export class Pursuit {
   private take(peer: PeerId, slot: Slot, data: BlockData): boolean {
     if (slot.stage !== 'asked') return true;
     if (data.body === undefined || data.opening === undefined) return false;
-    slot.block = { hash: slot.hash, header: slot.header, opening: data.opening, extrinsics: data.body, from: peer };
-    slot.bytes = data.opening.length + data.body.reduce((sum, extrinsic) => sum + extrinsic.length, 0);
+    const { opening, body: extrinsics, justification } = data;
+    slot.block = { hash: slot.hash, header: slot.header, opening, extrinsics, justification, from: peer };
+    slot.bytes = extrinsics.reduce((sum, extrinsic) => sum + extrinsic.length, opening.length);
+    slot.bytes += justification?.length ?? 0;
     this.buffered += slot.bytes;
     slot.stage = 'held';
     return true;
@@ -373,7 +376,7 @@ export class Pursuit {
 function isFull(blocks: BlocksResponse): boolean {
   let bytes = 0;
   for (const data of blocks) {
-    bytes += (data.header?.length ?? 0) + (data.opening?.length ?? 0);
+    bytes += (data.header?.length ?? 0) + (data.opening?.length ?? 0) + (data.justification?.length ?? 0);
     for (const extrinsic of data.body ?? []) bytes += extrinsic.length;
   }
   return bytes * 8 > MAX_RESPONSE_BYTES;

@@ -240,6 +240,12 @@ export class Sync {
       this.short(now, peer);
       return;
     }
+    const theirs = this.peers.get(peer)?.status?.finalizedNumber ?? 0;
+    if (fault === 'OtherFinality' && theirs < this.world.chain.finalized().number) {
+      // He has not finalized there yet, and will leave his branch once he does.
+      this.peers.failed(now, peer);
+      return;
+    }
     this.blame(now, peer, fault);
     if (fault === 'OtherFinality') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
   }

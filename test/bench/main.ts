@@ -8,7 +8,7 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { useEngineFlags } from '../../src/node/children.ts';
-import { importRows } from './import.bench.ts';
+import { diskRows, importRows } from './import.bench.ts';
 import { type BenchOptions, isMet, type Row } from './measure.ts';
 import { nodeRows } from './node.bench.ts';
 import { productRows, verifyRows } from './pouw.bench.ts';
@@ -20,7 +20,8 @@ import { transferRow } from './transfers.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */
 const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOptions): Promise<Row[]> }[] = [
-  { ids: ['G1'], run: importRows },
+  { ids: ['G1', 'G2'], run: importRows },
+  { ids: ['G12'], run: diskRows },
   { ids: ['G3'], run: (options) => transferRow('G3', options) },
   { ids: ['G5'], run: (options) => transferRow('G5', options) },
   { ids: ['G10'], run: rootRows },

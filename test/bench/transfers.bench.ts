@@ -62,6 +62,20 @@ async function include(chain: Contestant, senders: number, round: number, each: 
   return signed.length / seconds;
 }
 
+/** Transfers per CPU-second of anvil's process, of row G3's senders. Rejects with PeerMissing. */
+export async function anvilRate({ quick }: BenchOptions): Promise<number> {
+  const [rival] = RIVALS as readonly [Rival];
+  const { rounds, each } = rival.sizes(quick);
+  const peer = await rival.start(rival.senders);
+  const rates: number[] = [];
+  try {
+    for (let round = 0; round <= rounds; round++) rates.push(await include(peer, rival.senders, round, each));
+  } finally {
+    await peer.stop();
+  }
+  return median(rates.slice(1));
+}
+
 /** The peer, or why there is none. */
 async function started(rival: Rival): Promise<Contestant | string> {
   try {

@@ -5,14 +5,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, afterEach, before, test } from 'node:test';
-import { equal, fromHex, toHex } from '../../src/base/bytes.ts';
+import { Worker } from 'node:worker_threads';
+import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { devIdentity } from '../../src/cli/commands/miner.ts';
-import { referenceKernels } from '../../src/compute/canonical/reference.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { JobEngine } from '../../src/miner/job-engine.ts';
 import type { FragmentJson, JobJson } from '../../src/miner/wire.ts';
-import { seedOf } from '../../src/miner/wire.ts';
 import { smallAssets, TestNetwork, until } from './network.ts';
+import type { Replay, Win } from './replay.ts';
 
 let network: TestNetwork;
 
@@ -37,14 +36,9 @@ after(async () => {
   await network.stop();
 });
 
-interface BlockJson {
-  readonly number: number;
+interface BlockJson extends Win {
   readonly author: string;
   readonly fragment: string;
-  readonly step: number;
-  readonly node: number;
-  readonly rootA: string;
-  readonly rootB: string;
 }
 
 const block = async (number: number): Promise<BlockJson> => {
@@ -85,11 +79,11 @@ test('a round is merged by the agreement of checkers, and the held-out loss fall
     }
     return rounds;
   };
-  await until(async () => (await finals()).length >= 2, 300_000, 'two final rounds');
-  const [first, second] = await finals();
-  assert.ok(first && second);
-  assert.ok(first.accepted >= 1);
-  assert.ok(second.loss < first.loss, `${second.loss} after ${first.loss}`);
+  // Thirty steps of one fragment on sixty-four held-out records: a single round may also lose a little.
+  const falls = (rounds: { loss: number }[]): boolean => rounds.some(({ loss }) => loss < (rounds[0]?.loss ?? 0));
+  await until(async () => falls(await finals()), 300_000, 'a later round that is better than the first');
+  const [first] = await finals();
+  assert.ok(first && first.accepted >= 1);
   assert.ok(first.loss < Math.log(256));
 });
 
@@ -107,44 +101,38 @@ test('accepted work is certified and paid, and every unit is accounted for', asy
   for (const node of [0, 1, 2]) assert.equal((await audit(node)).exact, true);
 });
 
+/** When the miners were stopped, and the height when what they had found by then had arrived. */
+let stopped: { readonly at: number; readonly height: number };
+
 test('the operands of every won block are found again by executing its step in plain JavaScript', async () => {
   // Their cores are needed here.
   for (const { child } of network.miners) child.kill('SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
   const height = await network.height();
-  const wins = new Map<string, { fragment: FragmentJson; blocks: BlockJson[] }>();
+  stopped = { at: performance.now(), height };
+  const fragments = new Map<string, { fragment: FragmentJson; theta: Bytes; wins: BlockJson[] }>();
   for (let n = 1; n <= height; n++) {
     const hash = await network.rpc().call<string>('chain_getBlockHash', [n]);
     const won = await network.rpc().call<BlockJson>('compute_block', [hash]);
+    const known = fragments.get(won.fragment);
+    if (known !== undefined) {
+      known.wins.push(won);
+      continue;
+    }
     const fragment = await network.rpc().call<FragmentJson>('compute_fragment', [won.fragment, hash]);
-    const { blocks } = wins.get(won.fragment) ?? { blocks: [] };
-    wins.set(won.fragment, { fragment, blocks: [...blocks, won] });
+    fragments.set(won.fragment, { fragment, theta: await network.blobs(0).getHex(fragment.theta), wins: [won] });
   }
-  const { graph, dataset } = network.assets;
   // The three jobs share all that a step depends on, beside its fragment.
   const [job] = await network.rpc().call<JobJson[]>('compute_jobs');
   assert.ok(job);
-  // The fast engine leads to the step; plain JavaScript must multiply there what the block was won with.
-  const fast = new JobEngine({ job, graph });
-  const plain = new JobEngine({ job, graph, kernels: referenceKernels(1) });
-  let found = 0;
-  for (const { fragment, blocks } of wins.values()) {
-    fast.load(fast.firstState(await network.blobs(0).getHex(fragment.theta)));
-    const last = Math.max(...blocks.map(({ step }) => step));
-    for (let t = 1; t <= last; t++) {
-      const here = blocks.filter(({ step }) => step === t);
-      if (here.length > 0) plain.load(fast.state());
-      const operands = here.length > 0 ? plain.step(seedOf(fragment), t, dataset).operands : [];
-      for (const { number, node, rootA, rootB } of here) {
-        const roots = operands[node];
-        assert.ok(roots && equal(roots[0], fromHex(rootA)), `rootA of block ${number}`);
-        assert.ok(equal(roots[1], fromHex(rootB)), `rootB of block ${number}`);
-        found++;
-      }
-      fast.step(seedOf(fragment), t, dataset, { withoutRoots: true });
-    }
-  }
-  assert.equal(found, height);
-  for (const { child } of network.miners) child.kill('SIGCONT');
+  const { graph, dataset } = network.assets;
+  const all = [...fragments.values()];
+  const halves = [0, 1].map((half) => all.filter((_, i) => i % 2 === half));
+  const found = await Promise.all(halves.map((half) => replay({ job, graph, dataset, fragments: half })));
+  assert.equal(
+    found.reduce((a, b) => a + b, 0),
+    height,
+  );
 });
 
 test('no process can read the directory of another', async () => {
@@ -161,12 +149,17 @@ test('no process can read the directory of another', async () => {
 });
 
 test('without miners no block appears, and blocks come back with them', async () => {
-  for (const { child } of network.miners) child.kill('SIGSTOP');
-  // What was found before the stop may still arrive.
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
-  const stopped = await network.height();
-  await new Promise((resolve) => setTimeout(resolve, 30_000));
-  assert.equal(await network.height(), stopped);
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, stopped.at + 30_000 - performance.now())));
+  assert.equal(await network.height(), stopped.height);
   for (const { child } of network.miners) child.kill('SIGCONT');
-  await until(async () => (await network.height()) > stopped, 60_000, 'blocks after the pause');
+  await until(async () => (await network.height()) > stopped.height, 60_000, 'blocks after the pause');
 });
+
+/** Executes the fragments in a thread; resolves to the wins that it found again. */
+function replay(workerData: Replay): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(new URL('./replay.ts', import.meta.url), { workerData });
+    thread.once('message', resolve);
+    thread.once('error', reject);
+  });
+}

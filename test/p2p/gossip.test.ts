@@ -45,7 +45,7 @@ test('gossip reaches every node of three, over TCP and over WebSocket', async (t
     'each heard it once, from its neighbour; the author does not hear itself',
   );
 
-  await Promise.all([a.publish('transactions', Uint8Array.of(4)), b.publish('compute', new Uint8Array(300_000))]);
+  await Promise.all([a.publish('transactions', Uint8Array.of(4)), b.publish('finality', new Uint8Array(300_000))]);
   await until('every topic flows', () => heard[2]?.length === 2 && heard[0]?.length === 2);
 });
 

@@ -106,6 +106,12 @@ function stubBackend(listeners: Set<(event: ChainEvent) => void>, changes: Parti
     submitTicket: refuse,
     work: () => ({ registered: false, fragments: [], reveals: [], openWins: [] }),
     duties: () => ({ segments: [], merges: [] }),
+    keys: {
+      insert: async () => {},
+      rotate: async () => new Uint8Array(96),
+      has: async () => false,
+      hasSession: async () => false,
+    },
     blobs: { has: () => false, stat: async () => undefined, chunk: async () => undefined, putChunk: async () => {} },
     ...changes,
   };

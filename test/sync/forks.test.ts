@@ -71,7 +71,10 @@ const asks = (effects: readonly SyncEffect[]) =>
   effects.flatMap((effect) => (effect.type === 'askBlocks' ? [effect] : []));
 
 const whole = (links: readonly Link[]): BlocksResponse =>
-  links.map(({ hash, header }) => ({ hash, header, body: [utf8(`body ${toHex(hash)}`)], opening: utf8('opening') }));
+  links.map(({ hash, header }) => {
+    const [body, opening] = [[utf8(`body ${toHex(hash)}`)], utf8('opening')];
+    return { hash, header, body, opening, justification: undefined };
+  });
 
 const first = <T>(list: readonly T[]): T => list[0] as T;
 

@@ -48,6 +48,7 @@ const block = record({
   header: fc.option(data, { nil: undefined }),
   body: fc.option(fc.array(data, { maxLength: 4 }), { nil: undefined }),
   opening: fc.option(data, { nil: undefined }),
+  justification: fc.option(data, { nil: undefined }),
 });
 const announcement = record({
   header: data,
@@ -97,7 +98,13 @@ test('hostile bytes give an error or a value, never anything else, and lengths a
   assert.throws(() => BlocksResponse.enc(Array.from({ length: MAX_BLOCKS + 1 }, () => emptyBlock)), CodecError);
 });
 
-const emptyBlock = { hash: new Uint8Array(32), header: undefined, body: undefined, opening: undefined };
+const emptyBlock = {
+  hash: new Uint8Array(32),
+  header: undefined,
+  body: undefined,
+  opening: undefined,
+  justification: undefined,
+};
 
 test('a short id belongs to one block: the same extrinsic has another id in another block', () => {
   const [a, b] = [blake2_256(Uint8Array.of(1)), blake2_256(Uint8Array.of(2))];
@@ -131,6 +138,7 @@ function source(size: number): BlockSource & { readonly branch: Bytes } {
     header: (block) => (known(block) === undefined ? undefined : block),
     body: (block) => (known(block) === undefined ? undefined : [new Uint8Array(size), Uint8Array.of(1)]),
     opening: (block) => (known(block) === undefined ? undefined : new Uint8Array(100)),
+    justification: (block) => ((known(block)?.number ?? 1) % 50 === 0 ? Uint8Array.of(7) : undefined),
   };
 }
 

@@ -47,6 +47,8 @@ interface FakePeer {
   /** Difficulty that it claims; its length by default. */
   readonly claims?: bigint;
   readonly genesis?: Bytes;
+  /** The height up to which it calls its chain final; 0 by default. */
+  readonly finalized?: number;
   answer?(ask: BlocksRequest, honest: BlocksResponse): BlocksResponse | undefined;
 }
 
@@ -60,6 +62,7 @@ function honestAnswer(chain: readonly Link[], ask: BlocksRequest): BlocksRespons
     header: (ask.fields & 1) !== 0 ? header : undefined,
     body: (ask.fields & 2) !== 0 ? [...body] : undefined,
     opening: (ask.fields & 4) !== 0 ? opening : undefined,
+    justification: undefined,
   }));
 }
 
@@ -215,7 +218,7 @@ function statusOf(peer: FakePeer): Status {
     bestNumber: best.number,
     bestHash: best.hash,
     totalDifficulty: peer.claims ?? BigInt(best.number),
-    finalizedNumber: 0,
+    finalizedNumber: peer.finalized ?? 0,
     finalizedHash: GENESIS.hash,
   };
 }
@@ -318,7 +321,7 @@ test('a peer of another chain, or of another past below our finality, is reporte
   const other = grown([GENESIS], 400, 'other');
   const lab = new Lab(TRUTH.slice(0, 101), {
     foreign: { chain: other, genesis: new Uint8Array(32) },
-    split: { chain: other },
+    split: { chain: other, finalized: 396 },
   });
   lab.finalized = 90;
   lab.run(30_000);
@@ -327,6 +330,16 @@ test('a peer of another chain, or of another past below our finality, is reporte
   const asked = lab.asks.length;
   lab.run(60_000);
   assert.equal(lab.asks.length, asked);
+});
+
+test('who is on another branch than our finality, and has finalized less, is left alone and not reported', () => {
+  const late = { chain: grown([GENESIS], 400, 'other'), finalized: 80 };
+  const lab = new Lab(TRUTH.slice(0, 101), { late });
+  lab.finalized = 90;
+  lab.run(30_000);
+  assert.equal(lab.chain.length, 101);
+  assert.deepEqual(lab.reports, []);
+  assert.ok(lab.asks.length < 60, `${lab.asks.length} questions`);
 });
 
 test('when a peer leaves in the middle, its work goes to the others', () => {

@@ -14,6 +14,7 @@ import { mnemonicOf } from '../../crypto/mnemonic.ts';
 import { ss58Decode, ss58Encode } from '../../crypto/ss58.ts';
 import { isPhrase, keypairFromSuri, seedFromSuri } from '../../crypto/suri.ts';
 import type { Scheme } from '../../crypto/verify.ts';
+import { fixedScheme } from '../../keystore/session-keys.ts';
 import { peerIdOf } from '../../p2p/host.ts';
 import { integer, parseFlags, UsageError, usage } from '../flags.ts';
 import { schemeOf } from '../scheme.ts';
@@ -53,7 +54,11 @@ const INSERT_FLAGS = {
     value: 'FILE',
     help: 'file with the secret URI, - for standard input, or a dev key (//Alice)',
   },
-  'key-type': { kind: 'value', value: 'TYPE', help: 'four characters: gran votes, comp mines, chek checks, acco owns' },
+  'key-type': {
+    kind: 'value',
+    value: 'TYPE',
+    help: 'four characters: gran votes, auth authors, comp mines, chek checks, acco owns',
+  },
   scheme: { kind: 'value', value: 'NAME', help: 'sr25519, ed25519 or ecdsa' },
   help: { kind: 'flag', short: 'h', help: 'this text' },
 } as const;
@@ -127,12 +132,13 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
   }
   const keyType = options['key-type'];
   if (keyType === undefined || !/^[\x21-\x7e]{4}$/.test(keyType)) {
-    throw new UsageError('--key-type: four characters, such as gran, comp, chek or acco');
+    throw new UsageError('--key-type: four characters, such as gran, auth, comp, chek or acco');
   }
   if (options.scheme === undefined) throw new UsageError('--scheme: sr25519, ed25519 or ecdsa');
   const scheme = schemeOf(options.scheme);
-  if (keyType !== 'acco' && KEY_SCHEMES[keyType] !== undefined && KEY_SCHEMES[keyType] !== scheme) {
-    throw new UsageError(`--scheme ${scheme}: keys of type ${keyType} are ${KEY_SCHEMES[keyType]}`);
+  const fixed = fixedScheme(keyType);
+  if (fixed !== undefined && fixed !== scheme) {
+    throw new UsageError(`--scheme ${scheme}: keys of type ${keyType} are ${fixed}`);
   }
   const fromInput = options.suri === undefined || options.suri === '-';
   if (fromInput && options['password-interactive'] && !process.stdin.isTTY) {
@@ -148,8 +154,6 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
 }
 
 /** What the keys of a role are. Owners' keys are of any scheme. */
-const KEY_SCHEMES: Readonly<Record<string, Scheme>> = { gran: 'ed25519', comp: 'ed25519', chek: 'ed25519' };
-
 async function generateNodeKey(argv: readonly string[], terminal: Terminal): Promise<number> {
   const { options } = parseFlags('maitoken key generate-node-key', argv, NODE_KEY_FLAGS);
   if (options.help) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
 import { installFastPaths } from '../../crypto/native/install.ts';
 import { KeystoreError } from '../../keystore/errors.ts';
+import type { Keystore } from '../../keystore/keystore.ts';
 import { startChildren } from '../../node/children.ts';
 import type { NodeConfig } from '../../node/config.ts';
 import { type RunningNode, startNode } from '../../node/node.ts';
@@ -33,18 +34,18 @@ export async function nodeCommand(argv: readonly string[], terminal: Terminal): 
   const log = logFilter(terminal, options.log, options['detailed-log-output']);
   const config = configOf(options);
   try {
-    await checkKeystore(options, config, log);
+    const keystore = await openKeystore(options, config, log);
     for (const path of await installFastPaths()) {
       if (path.active === 'reference') log('warn', `crypto: ${path.name}: slow reference in use: ${path.reason}`);
     }
-    return await run(config, terminal, log, options['end-with-parent']);
+    return await run({ config, keystore, log, terminal, withParent: options['end-with-parent'] });
   } finally {
     if (config.tmp) rmSync(config.basePath, { recursive: true, force: true });
   }
 }
 
 /** Opens every key once: a wrong passphrase or a readable file ends the start, not the first signature. */
-async function checkKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<void> {
+async function openKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<Keystore> {
   const { spec, basePath, tmp } = config;
   const isDev = tmp || spec.chainType === 'Development';
   const keystore = await keystoreOf(options, join(basePath, 'chains', spec.id), isDev);
@@ -60,12 +61,23 @@ async function checkKeystore(options: NodeOptions, config: NodeConfig, log: LogF
     }
   }
   if (opened.length > 0) log('info', `keystore: ${opened.join(', ')}`);
+  return keystore;
 }
 
-async function run(config: NodeConfig, terminal: Terminal, log: LogFilter, withParent: boolean): Promise<number> {
+interface Run {
+  readonly config: NodeConfig;
+  readonly keystore: Keystore;
+  readonly log: LogFilter;
+  readonly terminal: Terminal;
+  /** Ends when the parent process does. */
+  readonly withParent: boolean;
+}
+
+async function run({ config, keystore, log, terminal, withParent }: Run): Promise<number> {
   const fatal = Promise.withResolvers<number>();
   const node = await startNode(config, {
     log,
+    keystore,
     onFatal: (error) => {
       terminal.err(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       fatal.resolve(70);

@@ -12,11 +12,11 @@
 import { assert } from '../../base/assert.ts';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { CodecError } from '../../codec/index.ts';
-import type { AuthorityList } from '../../primitives/justification.ts';
+import { type AuthorityList, MAX_PROOF_BYTES } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality.ts';
-import { GadgetMessage, LastProof, MAX_PROOF_BYTES, SetRecord, VoterMemoryCodec } from './message.ts';
+import { GadgetMessage, LastProof, SetRecord, VoterMemoryCodec } from './message.ts';
 import type { Round, SignedVote, Verify } from './round.ts';
 import { SetChanges } from './set-changes.ts';
 import { Voter, type VoterChain, type VoterEffect, type VoterInput, type VoterKey, type Watermark } from './voter.ts';
@@ -106,7 +106,8 @@ export class Grandpa implements Finality {
         this.hear(now, input.peer, input.message);
         break;
     }
-    return this.out;
+    // Only a message is passed on.
+    return input.type === 'message' ? this.out : this.out.filter(({ type }) => type !== 'relay');
   }
 
   private get chain(): FinalityView {

@@ -21,18 +21,15 @@ import {
   variant,
   vec,
 } from '../../codec/index.ts';
-import { AuthorityList, type GrandpaStage } from '../../primitives/justification.ts';
+import { AuthorityList, type GrandpaStage, MAX_PROOF_BYTES } from '../../primitives/justification.ts';
+import { MAX_AUTHORITIES } from '../../runtime/pallets/grandpa/state.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { RoundState, SignedVote } from './round.ts';
 import type { SetChange } from './set-changes.ts';
 import type { RoundRecord, VoterMemory, Watermark } from './voter.ts';
 
-/** As many authorities as a header of 16 KiB has room to name (sync/messages.ts). */
-export const MAX_AUTHORITIES = 256;
 // Two votes in each of two stages, and one proposal: 153 KiB.
 const MAX_VOTES = 4 * MAX_AUTHORITIES + 1;
-/** A precommit is 132 bytes, the rest is headers between the votes and the target. */
-export const MAX_PROOF_BYTES = 192 * 1024;
 // A vote in each stage, and a proposal.
 const MAX_OWN = 3;
 

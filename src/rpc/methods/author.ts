@@ -2,9 +2,11 @@
 
 import type { ExtrinsicEvent } from '../backend.ts';
 import { toHex } from '../hex.ts';
-import { extrinsic } from '../params.ts';
+import { bytes, extrinsic, keyType, named, publicKey, text } from '../params.ts';
 import { type Method, method, subscription } from '../registry.ts';
 
+/** As src/crypto/suri.ts reads at most. */
+const MAX_SURI_CHARS = 1_024;
 /** After these nothing more happens to an extrinsic: the subscription ends by itself and makes room for another. */
 const LAST: ReadonlySet<ExtrinsicEvent['type']> = new Set([
   'finalized',
@@ -20,6 +22,25 @@ export function authorMethods(): Method[] {
       toHex(await backend.submit(given.slice())),
     ),
     method('author_pendingExtrinsics', [], ({ backend }) => backend.pending().map(toHex)),
+    method(
+      'author_insertKey',
+      [keyType, named('suri', text(MAX_SURI_CHARS)), publicKey],
+      async ({ backend }, type, suri, given) => {
+        await backend.keys.insert(type, suri, given);
+        return null;
+      },
+      { unsafe: true },
+    ),
+    method('author_rotateKeys', [], async ({ backend }) => toHex(await backend.keys.rotate()), { unsafe: true }),
+    method('author_hasKey', [publicKey, keyType], ({ backend }, given, type) => backend.keys.has(given, type), {
+      unsafe: true,
+    }),
+    method(
+      'author_hasSessionKeys',
+      [named('sessionKeys', bytes)],
+      ({ backend }, keys) => backend.keys.hasSession(keys),
+      { unsafe: true },
+    ),
     ...subscription(
       {
         subscribe: 'author_submitAndWatchExtrinsic',

@@ -1,0 +1,123 @@
+/**
+ * # Finality link: what the gadget wants done, done in its order.
+ *
+ * Always true: nothing that the gadget says leaves before every vote that it persisted earlier is on disk, in the
+ * store and in the watermarks; a failure of either is fatal, and then nothing leaves any more. A double vote that was
+ * seen is told to the own pool, from where it spreads like any extrinsic.
+ */
+import { type Bytes, concat, toHex } from '../base/bytes.ts';
+import { bytes, option, u64 } from '../codec/index.ts';
+import type { FinalityEffect } from '../consensus/finality/finality.ts';
+import type { Equivocation, SignedVote } from '../consensus/finality/round.ts';
+import type { Watermarks } from '../keystore/watermarks.ts';
+import type { Network, Verdict } from '../p2p/network.ts';
+import { bareExtrinsic } from '../primitives/extrinsic.ts';
+import { type EquivocationProof, KeyOwnerProof } from '../runtime/pallets/grandpa.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { DurableStore } from '../state/store.ts';
+
+export interface FinalityLinkParts {
+  readonly store: DurableStore;
+  readonly runtime: Runtime;
+  readonly marks: Watermarks;
+  readonly network: Network;
+  readonly log: (level: 'info' | 'warn', text: string) => void;
+  readonly onFatal: (error: unknown) => void;
+}
+
+export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' }>;
+
+const TELL = { timeoutMs: 8_000, maxBytes: 0 };
+
+export class FinalityLink {
+  readonly #parts: FinalityLinkParts;
+  /** Resolves when everything persisted so far is on disk. */
+  #durable: Promise<unknown> = Promise.resolve();
+  /** Of the message that is being heard: from whom, and what is thought of it. */
+  #heard: { readonly from: string; verdict: Verdict } | undefined;
+
+  constructor(parts: FinalityLinkParts) {
+    this.#parts = parts;
+  }
+
+  /** What the gadget thinks of a message: `step` hands it over, and performs the effects with this link. */
+  hear(from: string, step: () => void): Verdict {
+    const heard = { from, verdict: 'ignore' as Verdict };
+    this.#heard = heard;
+    step();
+    this.#heard = undefined;
+    return heard.verdict;
+  }
+
+  /** Performs one effect; `submit` gives an extrinsic to the own pool. */
+  perform(effect: LinkedEffect, submit: (extrinsic: Bytes) => Promise<unknown>): void {
+    const { store, marks, network, log, onFatal } = this.#parts;
+    switch (effect.type) {
+      case 'persist':
+        this.#durable = Promise.all([this.#durable, store.flush(true), marks.raise(effect.mark)]);
+        this.#durable.catch(onFatal);
+        return;
+      case 'broadcast':
+        this.#later(() =>
+          network
+            .publish('finality', effect.message)
+            .catch((error: Error) => log('warn', `gossip: finality: ${error.message}`)),
+        );
+        return;
+      case 'tell':
+        this.#later(() =>
+          network.request(effect.peer, 'finality', effect.message, TELL).catch((error: Error) => {
+            // He hung up or is busy: the gadget asks somebody else in due time.
+            if (error.name !== 'RequestError') onFatal(error);
+          }),
+        );
+        return;
+      case 'relay':
+        if (this.#heard?.verdict === 'ignore') this.#heard.verdict = 'accept';
+        return;
+      case 'report':
+        if (this.#heard?.from === effect.peer) this.#heard.verdict = 'reject';
+        network.report(effect.peer, effect.score, 'finality');
+        return;
+      case 'equivocation':
+        this.#accuse(effect.proof, submit);
+        return;
+    }
+  }
+
+  /** Says something once all votes before it are on disk; after a failure never. */
+  #later(say: () => void): void {
+    this.#durable.then(say, () => {});
+  }
+
+  #accuse(proof: Equivocation, submit: (extrinsic: Bytes) => Promise<unknown>): void {
+    const { log, onFatal } = this.#parts;
+    log('warn', `finality: ${toHex(proof.id)} voted twice in round ${proof.round} of set ${proof.setId}`);
+    const extrinsic = this.#reportOf(proof);
+    if (extrinsic !== undefined) submit(extrinsic).catch(onFatal);
+  }
+
+  /** The report as an extrinsic; undefined where the state knows no owner of the key. */
+  #reportOf({ stage, round, setId, id, first, second }: Equivocation): Bytes | undefined {
+    const { store, runtime } = this.#parts;
+    const { settled } = store;
+    const view = store.view(settled.hash);
+    if (view === undefined) return undefined;
+    const question = concat(u64.enc(setId), id);
+    const answer = runtime.call(view, 'GrandpaApi_generate_key_ownership_proof', question, settled);
+    const owner = answer.ok ? option(bytes).dec(answer.output) : undefined;
+    if (owner === undefined) return undefined;
+    const signed = ({ target, signature }: SignedVote): [{ target_hash: Bytes; target_number: number }, Bytes] => [
+      { target_hash: target.hash, target_number: target.number },
+      signature,
+    ];
+    const votes = { round_number: round, identity: id, first: signed(first), second: signed(second) };
+    const equivocation_proof: EquivocationProof = {
+      set_id: setId,
+      equivocation: { type: stage === 'prevote' ? 'Prevote' : 'Precommit', value: votes },
+    };
+    const args = { equivocation_proof, key_owner_proof: KeyOwnerProof.dec(owner) };
+    const call = { type: 'Grandpa', value: { type: 'report_equivocation_unsigned', value: args } };
+    return bareExtrinsic(runtime.Call.enc(call)).bytes;
+  }
+}
