@@ -36,6 +36,7 @@ const commands = {
     return [[node24, [...quiet, '--test', '--test-concurrency=1', ...clientTests(args)]]];
   },
   pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
+  sim: (args) => [[node24, [...quiet, 'test/sim/main.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],
   genesis: () => [[node24, ['scripts/genesis.mjs']]],

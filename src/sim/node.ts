@@ -7,12 +7,10 @@
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, toHex } from '../base/bytes.ts';
-import { Author, type AuthorInput } from '../consensus/author.ts';
-import type { Chain, ChainEffect, ChainInput } from '../consensus/chain.ts';
-import { childDifficulty, type Millis } from '../consensus/difficulty.ts';
-import type { Finality } from '../consensus/finality/finality.ts';
-import type { GrandpaSetup, GrandpaState } from '../consensus/finality/grandpa.ts';
-import type { Watermark } from '../consensus/finality/voter.ts';
+import { Author } from '../consensus/author.ts';
+import type { ChainEffect, ChainInput } from '../consensus/chain.ts';
+import type { Millis } from '../consensus/difficulty.ts';
+import type { GrandpaSetup } from '../consensus/finality/grandpa.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { blake2_256 } from '../crypto/hash.ts';
@@ -20,94 +18,17 @@ import { Pool, type PoolInput } from '../pool/pool.ts';
 import { answerBlocks, answerExtrinsics, type BlockSource } from '../sync/blocks.ts';
 import { type Announcement, announcementOf, type Status } from '../sync/messages.ts';
 import { Sync, type SyncEffect, type SyncInput } from '../sync/sync.ts';
-import type { Clock } from './clock.ts';
-import type { Dice } from './dice.ts';
 import { Disk, DiskStore } from './disk.ts';
 import { Inbox } from './inbox.ts';
-import type { Network } from './network.ts';
-import type { Trace } from './trace.ts';
-import { BLOCK_MS, type Member, signVote, type World } from './world.ts';
+import { Miner } from './miner.ts';
+import { Outbox } from './outbox.ts';
+import type { CrashPoint, Machines, Place, Vice } from './parts.ts';
+import { signVote } from './world.ts';
 
 /** T of the votes: a message takes at most a tenth of it while the weather is fair. */
 const GOSSIP_MS = 1_000;
 /** Proofs are stored so often. */
 const KEEP_EVERY = 16;
-/** A disk takes this long to sync. */
-const SYNC_MS = { least: 1, most: 25 };
-/** Difficulty falls when blocks are late: a miner looks again after so long. */
-const RECKON_MS = 6 * BLOCK_MS;
-
-/** Where a crash may be planned. */
-export type CrashPoint = 'write' | 'synced' | 'send';
-
-export interface Machines {
-  readonly store: DiskStore;
-  readonly chain: Chain;
-  readonly finality: Gadget;
-  readonly pool: Pool;
-  readonly author: Author;
-  readonly sync: Sync;
-}
-
-/** What others see of a node that misbehaves; an honest one has none of it. */
-export interface Vice {
-  /** What it says to a peer in place of a message of its own; undefined is nothing. */
-  says?(node: SimNode, to: number, message: Bytes): Bytes | undefined;
-  /** Whether it keeps a block of its own to itself. */
-  holds?(node: SimNode, block: ReceivedBlock): boolean;
-  /** A block came that others have as well. */
-  heard?(node: SimNode): void;
-  /** Blocks that it does not admit to have. */
-  hides?(node: SimNode, hash: Bytes): boolean;
-  /** How much later than others it sends. */
-  lagMs?: Millis;
-  /** The time that its blocks claim, where it does not say what its clock says. */
-  stamps?(node: SimNode, now: Millis): Millis;
-  /** Of its usual power. */
-  power?(node: SimNode, difficulty: bigint): number;
-  /** It starts without the memory of its votes. */
-  forgets?: boolean;
-}
-
-/** What a node is made of; a planted bug replaces one of them. */
-export interface Make {
-  finality(setup: GrandpaSetup, node: SimNode): Gadget;
-  chain(parts: ConstructorParameters<typeof Chain>[0], node: SimNode): Chain;
-  /** Whether what is to be persisted is synced before what follows it is sent. */
-  readonly persists: boolean;
-  /** What of the records survives that should. */
-  reload?(store: DiskStore): void;
-}
-
-/** A gadget whose standing the watch reads. */
-export interface Gadget extends Finality {
-  state?(): GrandpaState | undefined;
-}
-
-/** What a simulation hears of a node. */
-export interface Observer {
-  said(node: SimNode, message: Bytes): void;
-  /** What in truth went out, to one or to all. */
-  left(message: Bytes): void;
-  started(node: SimNode): void;
-  chain(node: SimNode, effect: ChainEffect): void;
-  synced(node: SimNode): void;
-  stepped(node: SimNode): void;
-  failed(node: SimNode, error: unknown): void;
-}
-
-export interface Place {
-  readonly index: number;
-  readonly member: Member;
-  readonly world: World;
-  readonly clock: Clock;
-  readonly network: Network;
-  readonly dice: Dice;
-  readonly trace: Trace;
-  readonly observer: Observer;
-  readonly make: Make;
-  readonly others: () => readonly SimNode[];
-}
 
 /** Ends a step in the middle; the node is down then. */
 class Crashed extends Error {}
@@ -116,37 +37,28 @@ export class SimNode {
   readonly place: Place;
   readonly name: string;
   readonly inbox = new Inbox();
+  readonly miner = new Miner(this);
   vice: Vice | undefined;
   /** How far its clock is ahead. */
   skewMs: Millis = 0;
-  /** Of its usual hash power. */
-  private power = 1;
   isUp = false;
   crashes = 0;
+  imported = 0;
   machines: Machines;
   private readonly disk: Disk;
+  private readonly outbox: Outbox;
   /** Rises with every start: what an earlier process asked for does not reach a later one. */
   private life = 0;
   private depth = 0;
-  private step = 0;
   private armed: { readonly point: CrashPoint; left: number; readonly downMs: Millis } | undefined;
   private readonly wakes = { chain: -1, sync: -1 };
-  private finding = 0;
-  /** Batches written and synced in this life, and what waits for which of them. */
-  private written = 0;
-  private synced = 0;
-  private isSyncing = false;
-  private durable = 0;
-  /** The last vote: as said to be written, and as its file holds it whatever becomes of the disk. */
-  private nextMark: Watermark | undefined;
-  private mark: Watermark | undefined;
-  private readonly waiting: { readonly needs: number; readonly send: () => void }[] = [];
   private readonly imports: ReceivedBlock[] = [];
 
   constructor(place: Place) {
     this.place = place;
     this.name = place.member.name;
     this.disk = new Disk(place.world.genesis);
+    this.outbox = new Outbox(this, this.disk);
     this.machines = this.assemble();
   }
 
@@ -169,7 +81,7 @@ export class SimNode {
       other.onSync({ type: 'connected', peer: this.name });
     }
     this.onChain({ type: 'tick' });
-    this.mine();
+    this.miner.mine();
   }
 
   /** Stops at once, and starts again after a while. */
@@ -181,11 +93,7 @@ export class SimNode {
     this.armed = undefined;
     place.trace.note(place.clock.now, this.name, 'crashes', disk.atRisk);
     disk.crash(place.dice.below(disk.atRisk + 1));
-    this.written = 0;
-    this.synced = 0;
-    this.isSyncing = false;
-    this.nextMark = this.mark;
-    this.waiting.length = 0;
+    this.outbox.clear();
     this.imports.length = 0;
     this.life++;
     place.clock.after(downMs, () => this.start());
@@ -206,7 +114,7 @@ export class SimNode {
       setAt: () => ({ setId: 0n, authorities: world.firstAuthorities() }),
       gossipMs: GOSSIP_MS,
       keys: () => [key],
-      markOf: () => (this.vice?.forgets ? undefined : this.mark),
+      markOf: () => (this.vice?.forgets ? undefined : this.outbox.mark),
       verify: world.verify,
       keepEvery: KEEP_EVERY,
     };
@@ -230,7 +138,7 @@ export class SimNode {
   }
 
   /** Runs a step; a bug in it is told, a crash in it ends it. */
-  private guard(work: () => void): void {
+  guard(work: () => void): void {
     if (!this.isUp) return;
     this.depth++;
     try {
@@ -245,7 +153,7 @@ export class SimNode {
     }
   }
 
-  private point(point: CrashPoint): void {
+  point(point: CrashPoint): void {
     const { armed } = this;
     if (armed === undefined || armed.point !== point) return;
     armed.left--;
@@ -255,7 +163,7 @@ export class SimNode {
   }
 
   /** Something for later, unless another process has begun by then. */
-  private later(ms: Millis, work: () => void): void {
+  later(ms: Millis, work: () => void): void {
     const { life } = this;
     this.place.clock.after(ms, () => {
       if (this.life === life) work();
@@ -280,11 +188,14 @@ export class SimNode {
         this.write(effect.sync);
         return;
       case 'persist':
-        this.nextMark = effect.mark;
+        this.outbox.raise(effect.mark);
         this.write(true);
         return;
       case 'imported':
-        if (effect.isNew) trace.note(clock.now, this.name, 'imports', effect.hash, effect.number);
+        if (effect.isNew) {
+          this.imported++;
+          trace.note(clock.now, this.name, 'imports', effect.hash, effect.number);
+        }
         this.onSync({ type: 'imported', hash: effect.hash });
         return;
       case 'refused':
@@ -294,12 +205,13 @@ export class SimNode {
       case 'announce':
         this.point('send');
         if (this.vice?.holds?.(this, effect.block) !== true) this.announce(effect.block);
+        this.point('sent');
         return;
       case 'head': {
         const { best, retracted, enacted } = effect;
         if (retracted.length > 0) trace.note(clock.now, this.name, 'reorganises', best.hash, retracted.length);
         this.onPool({ type: 'head', retracted, enacted });
-        this.mine();
+        this.miner.mine();
         return;
       }
       case 'finalized': {
@@ -315,11 +227,11 @@ export class SimNode {
         this.onSync({ type: 'missing', ...effect.block, peer: effect.peer });
         return;
       case 'broadcast':
-        this.once(() => this.say(effect.message));
+        this.outbox.once(() => this.say(effect.message));
         return;
       case 'tell': {
         const to = this.place.others().find(({ name }) => name === effect.peer);
-        if (to !== undefined) this.once(() => this.sayTo(to, effect.message, true));
+        if (to !== undefined) this.outbox.once(() => this.sayTo(to, effect.message, true));
         return;
       }
       case 'relay':
@@ -348,48 +260,7 @@ export class SimNode {
   private write(sync: boolean): void {
     this.point('write');
     this.machines.store.write();
-    this.written++;
-    if (sync) this.sync();
-  }
-
-  /** One sync at a time; what is written meanwhile waits for the next. */
-  private sync(): void {
-    if (this.isSyncing) return;
-    this.isSyncing = true;
-    const { dice } = this.place;
-    const { written: covers, nextMark } = this;
-    const [batches, settled] = [this.disk.atRisk, this.machines.store.settled.number];
-    this.later(dice.between(SYNC_MS.least, SYNC_MS.most), () =>
-      this.guard(() => {
-        this.isSyncing = false;
-        this.disk.sync(batches);
-        this.synced = covers;
-        this.durable = settled;
-        this.mark = nextMark;
-        this.place.observer.synced(this);
-        this.point('synced');
-        this.release();
-        if (this.waiting.length > 0) this.sync();
-      }),
-    );
-  }
-
-  /** Sends once all that is written now is synced. */
-  private once(send: () => void): void {
-    if (this.place.make.persists && this.written > this.synced && (this.isSyncing || this.waiting.length > 0)) {
-      this.waiting.push({ needs: this.written, send });
-      return;
-    }
-    this.point('send');
-    send();
-  }
-
-  private release(): void {
-    for (let next = this.waiting[0]; next !== undefined && next.needs <= this.synced; next = this.waiting[0]) {
-      this.waiting.shift();
-      this.point('send');
-      next.send();
-    }
+    this.outbox.wrote(sync);
   }
 
   // ---- finality messages
@@ -559,7 +430,7 @@ export class SimNode {
     this.onPool({ type: 'submit', request: 1, extrinsic });
   }
 
-  private onPool(input: PoolInput): void {
+  onPool(input: PoolInput): void {
     this.guard(() => {
       const { network, index } = this.place;
       for (const effect of this.machines.pool.step(this.now, input)) {
@@ -574,62 +445,6 @@ export class SimNode {
         }
       }
     });
-  }
-
-  // ---- mining
-
-  /** Draws anew when the next ticket wins: what was spent before counts for nothing, as in any lottery. */
-  private mine(): void {
-    const { clock, dice, member, world } = this.place;
-    const finding = ++this.finding;
-    const { store } = this.machines;
-    const parent = parentBlock(store, store.best.hash);
-    const { difficulty } = childDifficulty(world.rules.difficulty, parent, Math.max(clock.now, parent.timestamp + 1));
-    const power = this.power * (this.vice?.power?.(this, difficulty) ?? 1);
-    if (power <= 0) return;
-    const boosted = (power * member.boostPpm) / 1_000_000;
-    const wait = dice.wait(world.waitMs(difficulty) / boosted);
-    this.later(Math.min(wait, RECKON_MS), () => {
-      if (this.finding !== finding) return;
-      if (wait <= RECKON_MS) this.find();
-      this.mine();
-    });
-  }
-
-  /** A ticket won: on the newest template, made now. */
-  private find(): void {
-    if (this.machines.sync.isSyncing()) return;
-    this.onAuthor({ type: 'miners', count: 1 });
-    const template = this.machines.author.template();
-    if (template === undefined) return;
-    const { world, member } = this.place;
-    this.onAuthor({ type: 'submit', request: 1, submission: world.submission(template, member, this.nextStep()) });
-    if (this.isUp) this.onAuthor({ type: 'miners', count: 0 });
-  }
-
-  /** Steps rise on every branch: the count of a miner never goes back, whatever he forgets. */
-  private nextStep(): number {
-    return ++this.step;
-  }
-
-  private onAuthor(input: AuthorInput): void {
-    this.guard(() => {
-      const now = this.vice?.stamps?.(this, this.now) ?? this.now;
-      for (const effect of this.machines.author.step(now, input)) {
-        if (effect.type === 'block') this.onChain({ type: 'block', block: effect.block });
-        if (effect.type === 'invalid') this.onPool({ type: 'invalid', hashes: effect.hashes });
-      }
-    });
-  }
-
-  setPower(factor: number): void {
-    this.power = factor;
-    if (this.isUp) this.mine();
-  }
-
-  /** Height of the last finalized block that no crash can take. */
-  get durableHeight(): number {
-    return this.durable;
   }
 
   get standing(): string {

@@ -7,7 +7,7 @@
 import type { Millis } from '../consensus/difficulty.ts';
 import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
-import type { CrashPoint } from './node.ts';
+import type { CrashPoint } from './parts.ts';
 import { ORDINARY_VICES, type ViceName } from './vices.ts';
 import { MAX_WEIGHT } from './world.ts';
 
@@ -150,7 +150,7 @@ function crashes({ dice, nodes, healsAt }: Making): Fault[] {
 
 function crashPoints({ dice, nodes, healsAt }: Making): Fault[] {
   return Array.from({ length: 3 + dice.below(2 * nodes) }, () => {
-    const point = dice.pick(['write', 'synced', 'send'] as const);
+    const point = dice.pick(['write', 'synced', 'send', 'sent'] as const);
     const [node, count] = [dice.below(nodes), 1 + dice.below(6)];
     return { kind: 'crashAt', at: dice.below(healsAt), node, point, count, downMs: dice.between(100, 20_000) };
   });
@@ -182,7 +182,7 @@ function vices({ dice, nodes, healsAt }: Making): Fault[] {
 }
 
 /** How many may be false in every set, whoever they are. */
-function toleratedNodes(nodes: number): number {
+export function toleratedNodes(nodes: number): number {
   const leastTotal = BigInt(nodes) * (MAX_WEIGHT - 1n) - 1n;
   return Number((leastTotal - 1n) / 3n / MAX_WEIGHT);
 }
@@ -190,7 +190,10 @@ function toleratedNodes(nodes: number): number {
 /** More than is tolerated, who tell each half of the others what it likes to hear. */
 function traitors({ dice, nodes, healsAt }: Making): Fault[] {
   const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
-  const false_ = order.splice(0, toleratedNodes(nodes) + 1);
+  // Either half of the others with all of these must be a supermajority.
+  let count = toleratedNodes(nodes) + 1;
+  while (count + Math.floor((nodes - count) / 2) < nodes - toleratedNodes(nodes)) count++;
+  const false_ = order.splice(0, count);
   // The traitors' machines stand on one side; their votes reach both.
   const side = order.slice(0, Math.ceil(order.length / 2));
   const from = dice.below(Math.max(1, Math.floor(healsAt / 3)));

@@ -13,8 +13,9 @@ import { GadgetMessage } from '../consensus/finality/message.ts';
 import { Clock } from './clock.ts';
 import { Dice } from './dice.ts';
 import { Network } from './network.ts';
-import { type Make, SimNode } from './node.ts';
-import type { Fault, Plan } from './plan.ts';
+import { SimNode } from './node.ts';
+import type { Make } from './parts.ts';
+import { type Fault, type Plan, toleratedNodes } from './plan.ts';
 import { Trace } from './trace.ts';
 import { messageOf, type ViceName, viceOf, voteOf } from './vices.ts';
 import { type Found, Watch } from './watch.ts';
@@ -41,11 +42,15 @@ export interface Outcome {
   readonly hash: string;
   readonly trace: readonly string[];
   readonly steps: number;
-  readonly blocks: number;
+  /** Height of the highest head, and blocks imported by all nodes together. */
+  readonly head: number;
+  readonly imports: number;
   readonly finalized: number;
   readonly crashes: number;
   /** Of the schedule of traitors: whether finality broke, with evidence against those who broke it. */
   readonly broken: boolean;
+  /** How many two of their own votes convict. */
+  readonly convicted: number;
 }
 
 export class Simulation {
@@ -105,7 +110,7 @@ export class Simulation {
     for (const node of nodes) clock.at(START + this.dice.below(3_000), () => node.start());
     clock.at(START + EXTRINSIC_MS, () => this.submit());
     clock.at(START + plan.healsAt, () => this.heal());
-    this.until(START + plan.healsAt + GRACE_MS, () => false);
+    this.until(START + Math.min(plan.healsAt + GRACE_MS, plan.lengthMs), () => false);
     const calm = this.until(START + plan.lengthMs, () => this.isWell());
     if (watch.found === undefined) this.judge(calm);
     return this.outcome();
@@ -116,9 +121,8 @@ export class Simulation {
     const { conflict } = watch;
     if (this.traitors.length > 0) {
       const { convicted } = watch;
-      if (conflict !== undefined && convicted < this.traitors.length) {
-        watch.report('unnamed', 'all', `${convicted} of ${this.traitors.length} are named`);
-      }
+      const enough = toleratedNodes(this.nodes.length) + 1;
+      if (conflict !== undefined && convicted < enough) watch.report('unnamed', 'all', `${convicted} of ${enough}`);
       return;
     }
     if (conflict !== undefined) watch.report('conflict', conflict.node, conflict.detail);
@@ -217,8 +221,8 @@ export class Simulation {
         at(fault.at, () => this.node(fault.node).arm(fault.point, fault.count, fault.downMs));
         return;
       case 'power':
-        at(fault.from, () => this.node(fault.node).setPower(fault.factor));
-        at(fault.until, () => this.node(fault.node).setPower(1));
+        at(fault.from, () => this.node(fault.node).miner.setPower(fault.factor));
+        at(fault.until, () => this.node(fault.node).miner.setPower(1));
         return;
       case 'skew':
       case 'vice':
@@ -258,10 +262,12 @@ export class Simulation {
       hash: trace.hash,
       trace: trace.lines(),
       steps,
-      blocks: best,
+      head: best,
+      imports: nodes.reduce((sum, node) => sum + node.imported, 0),
       finalized: watch.final.size,
       crashes: nodes.reduce((sum, node) => sum + node.crashes, 0),
       broken: watch.conflict !== undefined,
+      convicted: watch.convicted,
     };
   }
 }

@@ -10,9 +10,10 @@ import type { SignedVote } from '../consensus/finality/round.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
 import { blake2_256 } from '../crypto/hash.ts';
-import { voteMessage } from '../primitives/justification.ts';
+import { GrandpaJustification, voteMessage } from '../primitives/justification.ts';
 import type { BlockRef } from '../state/store.ts';
-import type { SimNode, Vice } from './node.ts';
+import type { SimNode } from './node.ts';
+import type { Vice } from './parts.ts';
 import { signVote } from './world.ts';
 
 export const ORDINARY_VICES = [
@@ -90,22 +91,36 @@ function otherBlock(node: SimNode, block: BlockRef): BlockRef {
   return parent === undefined ? block : { hash: parent, number: block.number - 1 };
 }
 
-/** Words in the name of others that they never signed. */
+/** Words in the name of others that they never signed: votes, records of rounds, proofs. */
 function forged(node: SimNode, to: number, message: Bytes): Bytes {
   const said = GadgetMessage.dec(message);
+  const keys = node.place.world.members.map(({ voteKey }) => voteKey);
+  const lie = (like: Pick<SignedVote, 'round' | 'setId'>, stage: SignedVote['stage'], id: Bytes, target: BlockRef) => {
+    const { hash, number } = target;
+    return { ...like, stage, id, target: { hash, number }, signature: signVote(blake2_256(id), hash) };
+  };
+  if (said.type === 'CatchUp') {
+    const { setId, round } = said.value;
+    const other = otherBlock(node, node.machines.store.best);
+    const votes = keys.flatMap((id) => STAGES.map((stage) => lie({ round, setId }, stage, id, other)));
+    return GadgetMessage.enc({ type: 'CatchUp', value: { setId, round, votes } });
+  }
   if (said.type !== 'Vote' || to % 2 === 0) return message;
   const { vote } = said.value;
   const other = otherBlock(node, vote.target);
-  const lie = (id: Bytes, stage: SignedVote['stage']): SignedVote => {
-    const signature = signVote(blake2_256(id), blake2_256(other.hash));
-    return { ...vote, stage, id, target: { hash: other.hash, number: other.number }, signature };
-  };
-  const keys = node.place.world.members.map(({ voteKey }) => voteKey);
-  const votes = keys.flatMap((id) => [lie(id, 'prevote'), lie(id, 'precommit')]);
-  if (vote.stage === 'prevote') return messageOf(must(votes[2 * ((to + 1) % keys.length)], 'a lie'));
-  // An answer that nobody asked for: all have prevoted and precommitted, it says.
-  return GadgetMessage.enc({ type: 'CatchUp', value: { setId: vote.setId, round: vote.round, votes } });
+  if (vote.stage === 'prevote') {
+    return messageOf(lie(vote, 'prevote', must(keys[(to + 1) % keys.length], 'a key'), other));
+  }
+  const precommits = keys.map((id) => {
+    const { target, signature } = lie(vote, 'precommit', id, other);
+    return { precommit: target, signature, id };
+  });
+  const commit = { target: { hash: other.hash, number: other.number }, precommits };
+  const bytes = GrandpaJustification.enc({ round: vote.round, commit, votesAncestries: [] });
+  return GadgetMessage.enc({ type: 'Proof', value: { setId: vote.setId, bytes } });
 }
+
+const STAGES = ['prevote', 'precommit'] as const;
 
 /** Votes of its own for rounds that nobody is in. */
 function flooded(_node: SimNode, to: number, message: Bytes): Bytes {

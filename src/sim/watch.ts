@@ -3,9 +3,10 @@
  *
  * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
  */
-import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
 import type { ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import { JUSTIFICATION_FAULTS, verifyJustification } from '../consensus/finality/justification.ts';
 import { GadgetMessage } from '../consensus/finality/message.ts';
 import type { SignedVote } from '../consensus/finality/round.ts';
 import { metaOf } from '../consensus/meta.ts';
@@ -13,7 +14,7 @@ import { MAX_DRIFT_MS } from '../consensus/rules.ts';
 import { voteMessage } from '../primitives/justification.ts';
 import type { BlockRef } from '../state/store.ts';
 import type { SimNode } from './node.ts';
-import { signVote, type World } from './world.ts';
+import { isSigned, setAfter, setOf, type World } from './world.ts';
 
 /** What can go wrong: name -> sentence. */
 export const FAULTS = {
@@ -25,8 +26,8 @@ export const FAULTS = {
   framed: 'evidence names a voter who did nothing wrong',
   future: 'a block from beyond the clock became the head of an honest node',
   difficulty: 'a node follows a block whose difficulty the schedule does not give',
-  unproven: 'a block was finalized for which no supermajority has precommitted',
-  stake: 'the weight of the voters is not that of the stake',
+  unproven: 'a block was finalized without the precommits of a supermajority of its set',
+  set: 'a node votes in another set than its chain says, or with other weights',
   boost: 'a boost is greater than the rules allow',
   heads: 'honest nodes had not one head in the healed phase',
   finality: 'finality had not caught up in the healed phase',
@@ -56,8 +57,6 @@ export class Watch {
   private readonly isHonest: (node: SimNode) => boolean;
   /** The vote of each place, by who may only cast one. */
   private readonly cast = new Map<string, string>();
-  /** Verified precommits for each block, for what was finalized without them. */
-  private readonly precommitted = new Map<string, Set<string>>();
   private readonly guilty = new Set<string>();
   private readonly syncedHeight = new Map<string, number>();
 
@@ -78,27 +77,29 @@ export class Watch {
   }
 
   /** A message left a node, vice or not: votes that verify are evidence. */
-  left(message: Bytes): void {
-    const said = GadgetMessage.dec(message);
+  left(bytes: Bytes): void {
+    const said = GadgetMessage.dec(bytes);
     if (said.type !== 'Vote') return;
     const { vote } = said.value;
-    const signed = signVote(vote.id, voteMessage(vote.stage, vote.target, vote.round, vote.setId));
-    if (equal(signed, vote.signature)) this.witness(vote);
+    const message = voteMessage(vote.stage, vote.target, vote.round, vote.setId);
+    if (isSigned(vote.signature, message, vote.id)) this.witness(vote);
   }
 
   chain(node: SimNode, effect: ChainEffect): void {
     if (!this.isHonest(node)) return;
     if (effect.type === 'finalized') {
-      this.setOf(node);
       this.finalized(node, effect.blocks);
+      const target = effect.blocks.at(-1);
+      if (target !== undefined) this.judged(node, target, effect.justification);
+      this.setOf(node);
     }
     if (effect.type === 'head') this.head(node, effect.best);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
   }
 
   /** A disk has synced: what was final then must never be lost. */
-  synced(node: SimNode): void {
-    this.syncedHeight.set(node.name, node.durableHeight);
+  synced(node: SimNode, final: number): void {
+    this.syncedHeight.set(node.name, final);
   }
 
   /** A node starts from its disk. */
@@ -125,10 +126,6 @@ export class Watch {
   private witness(vote: SignedVote): void {
     const id = toHex(vote.id);
     const target = toHex(vote.target.hash);
-    if (vote.stage === 'precommit') {
-      const key = `${vote.setId}/${vote.round}`;
-      this.precommitted.set(key, (this.precommitted.get(key) ?? new Set()).add(`${id}/${target}`));
-    }
     if (vote.stage === 'primaryPropose') return;
     const place = `${id}/${vote.setId}/${vote.round}/${vote.stage}`;
     const before = this.cast.get(place);
@@ -160,13 +157,24 @@ export class Watch {
     }
   }
 
-  /** Whoever is final is so by the votes of a set, whose weight is its stake. */
+  /** The set in which a node votes is the one that its chain says, with the weight of its stake. */
   private setOf(node: SimNode): void {
-    const state = node.machines.finality.state?.();
+    const { finality, store } = node.machines;
+    const state = finality.state?.();
     if (state === undefined) return;
-    const { setId, voters } = state;
-    const stake = this.world.stakeOf(setId);
-    if (voters.total !== stake) this.report('stake', node.name, `${voters.total} of ${stake} in set ${setId}`);
+    const due = setAfter(store.settled.number);
+    const [total, stake] = [state.voters.total, this.world.votersOf(due).total];
+    if (state.setId !== due) this.report('set', node.name, `${state.setId} of ${due} after #${store.settled.number}`);
+    else if (total !== stake) this.report('set', node.name, `weight ${total} of ${stake} in set ${due}`);
+  }
+
+  private judged(node: SimNode, target: BlockRef, justification: Bytes | undefined): void {
+    const setId = setOf(target.number);
+    const rules = { voters: this.world.votersOf(setId), setId, verify: isSigned, target };
+    const verdict = justification && verifyJustification(justification, rules);
+    if (verdict?.ok === true) return;
+    const detail = `#${target.number}: ${verdict === undefined ? 'no proof' : JUSTIFICATION_FAULTS[verdict.fault]}`;
+    this.report('unproven', node.name, detail);
   }
 
   private head(node: SimNode, best: BlockRef): void {

@@ -5,7 +5,7 @@
  * block, whether a signature holds) is computed once and remembered, so that seven nodes cost little more than one.
  * The lottery alone is not real: every ticket wins, and the simulator grants each miner as many as his power is worth.
  */
-import { assert } from '../base/assert.ts';
+import { assert, must } from '../base/assert.ts';
 import { type Bytes, concat, equal, toHex, utf8 } from '../base/bytes.ts';
 import { bytes as byteString, hash, struct, u16, u32 } from '../codec/index.ts';
 import { operandRoot } from '../compute/pouw/commitment.ts';
@@ -14,6 +14,8 @@ import { checkShape } from '../compute/pouw/profile.ts';
 import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
 import type { Submission, Template } from '../consensus/author.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import type { Verify } from '../consensus/finality/round.ts';
+import { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { type Keypair, keypairFromSeed } from '../crypto/keypair.ts';
@@ -70,6 +72,16 @@ export const SESSION_BLOCKS = 12;
 const CHANGE_DELAY = 2;
 /** No weight is above it. */
 export const MAX_WEIGHT = 12n;
+
+/** The set that decides on a block of this height. */
+export function setOf(height: number): bigint {
+  return BigInt(Math.max(0, Math.floor((height - CHANGE_DELAY - 1) / SESSION_BLOCKS)));
+}
+
+/** The set that votes once a block of this height is final. */
+export function setAfter(height: number): bigint {
+  return BigInt(Math.max(0, Math.floor((height - CHANGE_DELAY) / SESSION_BLOCKS)));
+}
 
 /** The weight of a member's votes in a set: it differs, so that heads are not mistaken for stake, and changes. */
 export function weightOf(member: number, setId: bigint): bigint {
@@ -222,7 +234,7 @@ function genesisOf(members: number): Genesis {
 export interface WorldChanges {
   readonly boostPpm?: (member: Member) => number;
   readonly authorities?: (list: AuthorityList) => AuthorityList;
-  readonly verify?: World['verify'];
+  readonly verify?: Verify;
   readonly execute?: (execute: Runtime['execute']) => Runtime['execute'];
 }
 
@@ -233,6 +245,7 @@ export class World {
   readonly genesis: Genesis;
   private readonly changes: WorldChanges;
   private readonly executed = new Map<string, ExecutionResult>();
+  private readonly sets = new Map<bigint, VoterSet>();
   private nonce = 0;
 
   constructor(nodes: number, changes: WorldChanges = {}) {
@@ -274,7 +287,7 @@ export class World {
   }
 
   /** Signatures of votes are plain: 64 bytes that only who holds the key should make. */
-  readonly verify = (signature: Bytes, message: Bytes, id: Bytes): boolean => equal(signature, signVote(id, message));
+  readonly verify: Verify = isSigned;
 
   /** How long a miner of the usual power, without boost, takes for a block of this difficulty, on average. */
   waitMs(difficulty: bigint): Millis {
@@ -286,9 +299,13 @@ export class World {
     return difficulty <= INITIAL_DIFFICULTY;
   }
 
-  /** The weight of a set, as its stake is. */
-  stakeOf(setId: bigint): bigint {
-    return authoritiesOf(this.members.length, setId).reduce((sum, [, weight]) => sum + weight, 0n);
+  /** A set as its stake is. */
+  votersOf(setId: bigint): VoterSet {
+    const known = this.sets.get(setId);
+    if (known !== undefined) return known;
+    const voters = must(VoterSet.of(authoritiesOf(this.members.length, setId)), 'somebody votes');
+    this.sets.set(setId, voters);
+    return voters;
   }
 
   /** The submission of a find: a sealed ticket for this template. */
@@ -333,6 +350,9 @@ export class World {
     return result;
   }
 }
+
+/** Whether the holder of a vote key has said it. */
+export const isSigned: Verify = (signature, message, id) => equal(signature, signVote(id, message));
 
 /** What the holder of a vote key says of a message. */
 export function signVote(id: Bytes, message: Bytes): Bytes {
