@@ -26,7 +26,9 @@ import type { CrashPoint, Machines, Place, Vice } from './parts.ts';
 import { signVote } from './world.ts';
 
 /** T of the votes: a message takes at most a tenth of it while the weather is fair. */
-const GOSSIP_MS = 1_000;
+const GOSSIP_MS = 1_500;
+/** A message that is passed on goes to so many. */
+const RELAYED = 1;
 /** Proofs are stored so often. */
 const KEEP_EVERY = 16;
 
@@ -282,11 +284,11 @@ export class SimNode {
     else this.later(vice.lagMs, send);
   }
 
-  /** Passes on what another said, to two: gossip reaches those whom its author does not. */
+  /** Passes on what another said, to one more: gossip reaches those whom its author does not. */
   private relay(message: Bytes, from: string): void {
     const { place } = this;
     const others = place.others().filter(({ name }) => name !== from);
-    for (const other of place.dice.shuffled(others).slice(0, 2)) {
+    for (const other of place.dice.shuffled(others).slice(0, RELAYED)) {
       place.network.send(place.index, other.place.index, () => other.hear(this.name, message));
     }
   }

@@ -90,9 +90,9 @@ const MAKERS: Readonly<Record<Schedule, readonly Maker[]>> = {
   lossy: [storms],
   partition: [partitions],
   swizzle: [swizzle],
-  churn: [crashes, crashPoints],
+  churn: [crashes, crashPoints, powerCuts],
   byzantine: [],
-  mixed: [storms, partitions, swizzle, crashes, crashPoints, powers],
+  mixed: [storms, partitions, swizzle, crashes, crashPoints, powerCuts, powers],
   traitors: [],
 };
 
@@ -156,7 +156,18 @@ function crashPoints({ dice, nodes, healsAt }: Making): Fault[] {
   });
 }
 
-/** Power comes and goes: ten times as much, or a tenth. */
+/** The power goes where all of them stand: each is lost as it has just said something. */
+function powerCuts({ dice, nodes, healsAt }: Making): Fault[] {
+  return Array.from({ length: 1 + dice.below(2) }, () => {
+    const at = dice.below(healsAt);
+    return Array.from({ length: nodes }, (_, node) => {
+      const downMs = dice.between(500, 15_000);
+      return { kind: 'crashAt', at, node, point: 'sent', count: 1, downMs } as const;
+    });
+  }).flat();
+}
+
+/** Hash power comes and goes: ten times as much, or a tenth. */
 function powers(at: Making): Fault[] {
   const { dice, nodes } = at;
   return Array.from({ length: dice.below(4) }, () => {

@@ -112,6 +112,7 @@ export class Simulation {
     clock.at(START + plan.healsAt, () => this.heal());
     this.until(START + Math.min(plan.healsAt + GRACE_MS, plan.lengthMs), () => false);
     const calm = this.until(START + plan.lengthMs, () => this.isWell());
+    this.until(START + plan.lengthMs, () => false);
     if (watch.found === undefined) this.judge(calm);
     return this.outcome();
   }

@@ -60,7 +60,7 @@ export function viceOf(name: ViceName, isHealed: () => boolean): Vice {
 }
 
 /** Votes come when prevotes and precommits are all but due. */
-const LAG_MS = 1_900;
+const LAG_MS = 2_900;
 
 /** A vote of another voter's, or for another block, by a key. */
 export function voteOf(id: Bytes, like: SignedVote, target: BlockRef): SignedVote {
