@@ -25,6 +25,8 @@ export interface Sample {
   readonly difficulty: number;
   readonly certificates: number;
   readonly miners: number;
+  /** Of the gadget: its round, and what this node has said; all 0 where depth finalizes. */
+  readonly grandpa: { readonly round: number; readonly prevotes: number; readonly precommits: number };
   readonly jobs: readonly { readonly job: string; readonly round: number; readonly heldOutLoss: number | undefined }[];
 }
 
@@ -179,6 +181,9 @@ export class NodeMetrics {
     set('substrate_ready_transactions_number', sample.readyTransactions);
     set('substrate_number_leaves', sample.leaves);
     set('substrate_database_cache_bytes', sample.databaseCacheBytes);
+    set('substrate_finality_grandpa_round', sample.grandpa.round);
+    this.#countTo('substrate_finality_grandpa_prevotes_total', {}, sample.grandpa.prevotes);
+    this.#countTo('substrate_finality_grandpa_precommits_total', {}, sample.grandpa.precommits);
     set('compute_difficulty', sample.difficulty);
     set('compute_certificates', sample.certificates);
     set('compute_miners', sample.miners);

@@ -21,6 +21,7 @@ import type { StateTree } from '../state/tree.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
 import type { Drive } from './drive.ts';
+import { grandpaDesk } from './grandpa-desk.ts';
 import { keyDesk } from './key-desk.ts';
 import type { VoterKeys } from './voter-keys.ts';
 
@@ -48,7 +49,7 @@ const UNKNOWN_TEMPLATE = 5002;
 const BAD_TICKET = 5003;
 
 export function nodeBackend(parts: BackendParts): Backend {
-  const { config, runtime, store, chain, author, pool, sync, network, drive, blobs } = parts;
+  const { config, runtime, store, chain, grandpa, author, pool, sync, network, drive, blobs } = parts;
   const { spec } = config;
   const startingBlock = store.best.number;
   let watches = 0;
@@ -64,6 +65,7 @@ export function nodeBackend(parts: BackendParts): Backend {
     blobs,
     keys: keyDesk(parts.keystore, () => parts.voters.reload()),
     finalized: () => chain.finalized(),
+    grandpa: grandpa && grandpaDesk(grandpa, store),
     meta: (hash) => {
       if (store.meta(hash) === undefined) return undefined;
       const { difficulty, totalDifficulty, timestamp, ticket } = metaOf(store, hash);

@@ -17,6 +17,8 @@ export interface NodeConfig {
   readonly tmp: boolean;
   readonly name: string;
   readonly validator: boolean;
+  /** Takes part in the voting on finality; a validator does unless this is false. */
+  readonly votes?: boolean;
   readonly identity: DevIdentity | undefined;
   /** Miner threads of the child process; 0 starts none. */
   readonly minerThreads: number;

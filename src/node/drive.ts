@@ -218,7 +218,8 @@ export class Drive {
         this.#tell({ type: 'finalized', blocks: effect.blocks, justification: effect.justification });
         return;
       case 'wanted':
-        this.#sync({ type: 'wanted', peer: effect.peer });
+      case 'proven':
+        this.#sync({ type: effect.type, peer: effect.peer });
         return;
       case 'missing':
         this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });

@@ -25,7 +25,7 @@ export interface FinalityLinkParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' }>;
+export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' }>;
 
 const TELL = { timeoutMs: 8_000, maxBytes: 0 };
 
@@ -33,6 +33,8 @@ export class FinalityLink {
   readonly #parts: FinalityLinkParts;
   /** Resolves when everything persisted so far is on disk. */
   #durable: Promise<unknown> = Promise.resolve();
+  /** Votes of this node since the start. */
+  readonly said = { prevotes: 0, precommits: 0 };
   /** Of the message that is being heard: from whom, and what is thought of it. */
   #heard: { readonly from: string; verdict: Verdict } | undefined;
 
@@ -56,6 +58,8 @@ export class FinalityLink {
       case 'persist':
         this.#durable = Promise.all([this.#durable, store.flush(true), marks.raise(effect.mark)]);
         this.#durable.catch(onFatal);
+        if (effect.mark.stage === 'prevote') this.said.prevotes++;
+        if (effect.mark.stage === 'precommit') this.said.precommits++;
         return;
       case 'broadcast':
         this.#later(() =>
@@ -67,8 +71,8 @@ export class FinalityLink {
       case 'tell':
         this.#later(() =>
           network.request(effect.peer, 'finality', effect.message, TELL).catch((error: Error) => {
-            // He hung up or is busy: the gadget asks somebody else in due time.
-            if (error.name !== 'RequestError') onFatal(error);
+            // He hung up or is busy, or this node stops: the gadget asks somebody else in due time.
+            if (error.name !== 'RequestError' && error.name !== 'P2pError') onFatal(error);
           }),
         );
         return;

@@ -28,6 +28,8 @@ export interface MeterParts {
   readonly author: Author;
   /** Miners that listen. */
   miners(): number;
+  /** The gadget's round, and votes of this node since the start. */
+  voting(): Sample['grandpa'];
 }
 
 type OfState = Pick<Sample, 'difficulty' | 'certificates' | 'jobs'>;
@@ -88,7 +90,16 @@ export async function serveMetrics(
   }
 }
 
-function ofMachines({ config, store, chain, pool, sync, network, miners }: MeterParts): Omit<Sample, keyof OfState> {
+function ofMachines({
+  config,
+  store,
+  chain,
+  pool,
+  sync,
+  network,
+  miners,
+  voting,
+}: MeterParts): Omit<Sample, keyof OfState> {
   const peers = network.peers();
   const best = store.best.number;
   return {
@@ -104,6 +115,7 @@ function ofMachines({ config, store, chain, pool, sync, network, miners }: Meter
     leaves: store.leaves().length,
     databaseCacheBytes: config.tmp ? 0 : (config.dbCacheBytes ?? 0),
     miners: miners(),
+    grandpa: voting(),
   };
 }
 

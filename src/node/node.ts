@@ -83,8 +83,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     ? Watermarks.inMemory(genesis.hash)
     : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
   const voters = await voterKeys(config, keystore, (text) => log('warn', text));
-  const voting = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
-  const { chain, grandpa } = chainMachine(spec, rules, store, voting);
+  const keys = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
+  const { chain, grandpa } = chainMachine(spec, rules, store, keys);
   // Counting begins once all that is counted is there.
   let meter: NodeMetrics | undefined;
   const pool = new Pool({
@@ -110,7 +110,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
 
   // Network, the loop, and the port.
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners };
+  const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
+  const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
   const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });

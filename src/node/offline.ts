@@ -59,7 +59,7 @@ export function* exportedBlocks({ store }: OfflineChain, from: number, to: numbe
     const header = hash && store.header(hash);
     const body = hash && store.body(hash);
     if (!hash || !header || !body) throw new OfflineError(`block ${number} is not here; the best is ${to}`);
-    yield { header, extrinsics: body, opening: store.opening(hash) };
+    yield { header, extrinsics: body, opening: store.opening(hash), justification: store.justification(hash) };
   }
 }
 
@@ -77,8 +77,8 @@ export async function importBlocks(
 ): Promise<ImportCounts> {
   const { chain } = chainMachine(spec, rules, store);
   let [imported, known] = [0, 0];
-  for await (const { header, extrinsics, opening } of blocks) {
-    const block = { header, extrinsics, opening: opening ?? new Uint8Array(0), origin: { type: 'own' } } as const;
+  for await (const { opening, ...plain } of blocks) {
+    const block = { ...plain, opening: opening ?? new Uint8Array(0), origin: { type: 'own' } } as const;
     for (const effect of stepped(chain, now, { type: 'block', block })) {
       if (effect.type === 'flush') await store.flush(effect.sync);
       if (effect.type === 'imported') effect.isNew ? imported++ : known++;

@@ -4,10 +4,11 @@
  * Always true: what was written is read back to the same bytes; bytes are hex, and lists of numbers, as that method
  * gives them, are read as well.
  */
-import { type Bytes, fromHex, toHex } from '../base/bytes.ts';
+import { type Bytes, fromHex, toHex, utf8 } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
-import { DigestItem } from '../primitives/digest.ts';
+import { DigestItem, POW_ENGINE } from '../primitives/digest.ts';
 import { Header, headerJson } from '../primitives/header.ts';
+import { GRANDPA_ENGINE } from '../primitives/justification.ts';
 
 /** What a line that is no block is refused with; `message` says what is wrong. */
 export class BlockJsonError extends Error {
@@ -21,14 +22,22 @@ export interface PlainBlock {
   readonly extrinsics: readonly Bytes[];
   /** Of the seal; a block that was mined has one. */
   readonly opening: Bytes | undefined;
+  /** What proves it final, where it is stored with it. */
+  readonly justification: Bytes | undefined;
 }
 
-/** Marks the opening among the justifications. */
-const POW_ENGINE = toHex(Uint8Array.from('pow_', (char) => char.charCodeAt(0)));
+/** They mark the opening and the proof among the justifications. */
+const POW = toHex(utf8(POW_ENGINE));
+const GRANDPA = toHex(utf8(GRANDPA_ENGINE));
 
 /** One line, without its end. */
-export function encodeBlockJson({ header, extrinsics, opening }: PlainBlock): string {
-  const justifications = opening === undefined ? null : [[POW_ENGINE, toHex(opening)]];
+export function encodeBlockJson({ header, extrinsics, opening, justification }: PlainBlock): string {
+  const proofs = [
+    [POW, opening],
+    [GRANDPA, justification],
+  ] as const;
+  const given = proofs.flatMap(([engine, bytes]) => (bytes === undefined ? [] : [[engine, toHex(bytes)]]));
+  const justifications = given.length === 0 ? null : given;
   const block = { header: headerJson(Header.dec(header)), extrinsics: extrinsics.map(toHex) };
   return JSON.stringify({ block, justifications });
 }
@@ -40,9 +49,12 @@ export function decodeBlockJson(line: string): PlainBlock {
   const header = record(block.header, 'block.header');
   const logs = list(record(header.digest, 'digest').logs, 'digest.logs');
   const justifications = json.justifications == null ? [] : list(json.justifications, 'justifications');
-  const opening = justifications
-    .map((one) => list(one, 'justification'))
-    .find(([engine]) => toHex(bytesOf(engine, 'justification engine')) === POW_ENGINE);
+  const proofOf = (wanted: string): Bytes | undefined => {
+    const found = justifications
+      .map((one) => list(one, 'justification'))
+      .find(([engine]) => toHex(bytesOf(engine, 'justification engine')) === wanted);
+    return found === undefined ? undefined : bytesOf(found[1], 'justification');
+  };
   try {
     return {
       header: Header.enc({
@@ -53,7 +65,8 @@ export function decodeBlockJson(line: string): PlainBlock {
         digest: logs.map((log) => DigestItem.dec(bytesOf(log, 'digest.logs'))),
       }),
       extrinsics: list(block.extrinsics, 'block.extrinsics').map((one) => bytesOf(one, 'extrinsic')),
-      opening: opening === undefined ? undefined : bytesOf(opening[1], 'opening'),
+      opening: proofOf(POW),
+      justification: proofOf(GRANDPA),
     };
   } catch (error) {
     if (error instanceof CodecError) throw new BlockJsonError(`header: ${error.message}`);

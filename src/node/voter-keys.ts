@@ -1,8 +1,8 @@
 /**
  * # Voter keys: with which keys this node votes.
  *
- * Always true: only a validator has any; a development identity votes with `//Name//grandpa`, everybody else with the
- * keys of type `gran` in the keystore. A key that is added to a running node votes from the next set on.
+ * Always true: only a validator that votes has any; a development identity votes with `//Name//grandpa`, everybody
+ * else with the keys of type `gran` in the keystore. A key that is added to a running node votes from the next set on.
  */
 import type { VoterKey } from '../consensus/finality/voter.ts';
 import { keypairFromSuri } from '../crypto/suri.ts';
@@ -20,17 +20,17 @@ export interface VoterKeys {
 
 /** The keys of a node, read once; `warn` hears of one that cannot be used. */
 export async function voterKeys(
-  { identity, validator }: Pick<NodeConfig, 'identity' | 'validator'>,
+  { identity, validator, votes = validator }: Pick<NodeConfig, 'identity' | 'validator' | 'votes'>,
   keystore: Keystore | undefined,
   warn: (text: string) => void,
 ): Promise<VoterKeys> {
   const own = identity === undefined ? [] : [keypairFromSuri(`//${identity.name}//grandpa`, 'ed25519')];
   let keys: readonly VoterKey[] = own;
   const reload = async (): Promise<void> => {
-    if (validator) keys = [...own, ...(await opened(keystore, warn))];
+    if (votes) keys = [...own, ...(await opened(keystore, warn))];
   };
   await reload();
-  return { keys: () => (validator ? keys : []), reload };
+  return { keys: () => (votes ? keys : []), reload };
 }
 
 async function opened(keystore: Keystore | undefined, warn: (text: string) => void): Promise<VoterKey[]> {

@@ -5,7 +5,7 @@
  * authority set never counts in another. Bytes as in Substrate (finality-grandpa, sp_consensus_grandpa).
  */
 import type { Bytes } from '../base/bytes.ts';
-import { type Codec, fixed, hash, type Of, struct, tuple, u32, u64, variant, vec } from '../codec/index.ts';
+import { bytes, type Codec, fixed, hash, type Of, struct, tuple, u32, u64, variant, vec } from '../codec/index.ts';
 import { Engined } from './digest.ts';
 import { Header } from './header.ts';
 
@@ -53,6 +53,18 @@ export const GrandpaJustification: Codec<GrandpaJustification> = struct({
   commit: struct({ target: Target, precommits: vec(SignedPrecommit, MAX_PRECOMMITS) }),
   votesAncestries: vec(Header, MAX_ANCESTRY),
 });
+
+/** Headers that a proof of finality may have to bring. */
+export const MAX_UNKNOWN_HEADERS = 8_192;
+
+/** What `grandpa_proveFinality` answers: a justified block, and the headers from the one asked for up to it. */
+export const FinalityProof = struct({
+  block: hash,
+  /** SCALE of the GrandpaJustification. */
+  justification: bytes,
+  unknownHeaders: vec(Header, MAX_UNKNOWN_HEADERS),
+});
+export type FinalityProof = Of<typeof FinalityProof>;
 
 /** The first byte of what a voter signs. */
 export const GRANDPA_STAGES = { prevote: 0, precommit: 1, primaryPropose: 2 } as const;

@@ -77,6 +77,27 @@ export interface KeyPort {
   hasSession(keys: Bytes): Promise<boolean>;
 }
 
+/** Weight of the votes in a stage of a round, and the keys that have not voted. */
+export interface StageState {
+  readonly weight: bigint;
+  readonly missing: readonly Bytes[];
+}
+
+export interface RoundView {
+  readonly round: bigint;
+  readonly total: bigint;
+  readonly threshold: bigint;
+  readonly prevotes: StageState;
+  readonly precommits: StageState;
+}
+
+export interface GrandpaPort {
+  /** The open rounds, the current one last; undefined while nobody votes. */
+  rounds(): { readonly setId: bigint; readonly rounds: readonly RoundView[] } | undefined;
+  /** SCALE of a FinalityProof; undefined where none is kept. RpcError when the height is not final. */
+  prove(number: number): Bytes | undefined;
+}
+
 export interface Backend {
   readonly chainName: string;
   readonly chainType: string | { readonly Custom: string };
@@ -87,6 +108,8 @@ export interface Backend {
   readonly store: ChainStore;
   readonly eraBlocks: number;
   finalized(): BlockRef;
+  /** Undefined where finality is by depth. */
+  readonly grandpa: GrandpaPort | undefined;
   meta(hash: Bytes): BlockMeta | undefined;
   /** Adds an extrinsic to the pool; throws RpcError with an author_* code. */
   submit(extrinsic: Bytes): Promise<Bytes>;

@@ -45,6 +45,12 @@ export const rateLimited = (perMinute: number): RpcError =>
   new RpcError(-32999, 'RPC rate limit', `at most ${perMinute} calls a minute`);
 export const batchResponseTooLarge = (limit: number): RpcError =>
   new RpcError(-32011, 'The batch response was too large', `at most ${limit} bytes: ask for less at once`);
+/** The codes and sentences of Substrate's grandpa_*. */
+export const grandpaNotReady = (): RpcError => new RpcError(1, 'GRANDPA RPC endpoint not ready');
+export const tooLargeWeights = (): RpcError =>
+  new RpcError(3, 'GRANDPA voter state reports unreasonably large numbers');
+export const unfinalized = (): RpcError =>
+  new RpcError(4, 'GRANDPA prove finality rpc failed: Block not yet finalized');
 /** The code of Substrate's author_* for what its keystore refuses. */
 export const badKey = (why: string): RpcError => new RpcError(1040, 'Keystore', why);
 export const unknownBlock = (hash: string): RpcError => new RpcError(4003, 'Client error: UnknownBlock', hash);

@@ -228,6 +228,9 @@ export class SimNode {
       case 'missing':
         this.onSync({ type: 'missing', ...effect.block, peer: effect.peer });
         return;
+      case 'proven':
+        this.onSync({ type: 'proven', peer: effect.peer });
+        return;
       case 'broadcast':
         this.outbox.once(() => this.say(effect.message));
         return;

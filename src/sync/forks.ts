@@ -51,7 +51,7 @@ export class Forks {
     this.view = view;
   }
 
-  /** Somebody has voted for this block, or proved it final, and we do not have it. */
+  /** Somebody has voted for this block, and we do not have it. */
   want(hash: Bytes, number: number, peer: PeerId): void {
     if (number <= this.view.finalized().number || this.view.knows(hash)) return;
     const key = toHex(hash);

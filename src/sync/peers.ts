@@ -37,6 +37,8 @@ export interface Peer {
   avoidUntil: Millis;
   /** In a row; a good answer ends the row. */
   failures: number;
+  /** It knows of a final block that we lack, and was not followed since. */
+  hasProven: boolean;
   /** Answers that were shorter than they could have been, in a row. */
   shortAnswers: number;
 }
@@ -48,7 +50,15 @@ export class Peers {
   add(now: Millis, id: PeerId): boolean {
     if (this.byId.has(id)) return true;
     if (this.byId.size >= MAX_PEERS) return false;
-    this.byId.set(id, { id, status: undefined, askAt: now, avoidUntil: 0, failures: 0, shortAnswers: 0 });
+    this.byId.set(id, {
+      id,
+      status: undefined,
+      askAt: now,
+      avoidUntil: 0,
+      failures: 0,
+      hasProven: false,
+      shortAnswers: 0,
+    });
     return true;
   }
 
@@ -95,11 +105,28 @@ export class Peers {
     if (peer !== undefined) peer.avoidUntil = Math.max(peer.avoidUntil, now + ms);
   }
 
-  /** The peer to follow: most accumulated difficulty above `ours`, the lesser id among equals. */
+  /** It knows of a final block that we lack. */
+  proven(id: PeerId): void {
+    const peer = this.byId.get(id);
+    if (peer !== undefined) peer.hasProven = true;
+  }
+
+  /** It was followed: whatever it had is here, or it did not have it. */
+  pursued(id: PeerId): void {
+    const peer = this.byId.get(id);
+    if (peer !== undefined) peer.hasProven = false;
+  }
+
+  /**
+   * The peer to follow: one that knows of a final block that we lack, otherwise the one with the most accumulated
+   * difficulty above `ours`, the lesser id among equals.
+   */
   lead(now: Millis, ours: bigint): Peer | undefined {
     let lead: Peer | undefined;
     for (const peer of this.all()) {
-      if (peer.status === undefined || peer.avoidUntil > now || peer.status.totalDifficulty <= ours) continue;
+      if (peer.status === undefined || peer.avoidUntil > now) continue;
+      if (peer.hasProven) return peer;
+      if (peer.status.totalDifficulty <= ours) continue;
       const most = lead?.status?.totalDifficulty;
       if (most === undefined || peer.status.totalDifficulty > most) lead = peer;
     }

@@ -62,6 +62,8 @@ export type SyncInput =
   | { readonly type: 'wanted'; readonly peer: PeerId }
   /** Votes that this peer brought name a block that is not here. */
   | { readonly type: 'missing'; readonly hash: Bytes; readonly number: number; readonly peer: PeerId }
+  /** A block that is not here is proven final: this peer is followed even if its chain shows less work. */
+  | { readonly type: 'proven'; readonly peer: PeerId }
   | { readonly type: 'tick' };
 
 export type SyncEffect =
@@ -164,6 +166,10 @@ export class Sync {
       }
       case 'refused':
         this.refused(toHex(input.hash), input.blame);
+        return;
+      case 'proven':
+        this.peers.proven(input.peer);
+        this.peers.hurry(now, input.peer);
         return;
       case 'wanted':
         this.peers.hurry(now, input.peer);
@@ -302,6 +308,7 @@ export class Sync {
   private conclude(now: Millis, pursuit: Pursuit): void {
     this.pursuit = undefined;
     const { lead } = pursuit;
+    this.peers.pursued(lead);
     if (pursuit.ending === 'bad') {
       this.report(lead, 'BadChain');
       this.peers.avoid(now, lead, BAD_CHAIN_AVOID_MS);

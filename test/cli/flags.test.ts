@@ -41,10 +41,14 @@ test('every flag of a Substrate node is taken, and those without effect say so i
   const read = config(...KNOWN.replace('DIR', dir).split(' '));
   assert.deepEqual(read.p2p.bootnodes, ['A', 'B']);
   assert.equal(read.pruning, 100);
+  assert.deepEqual(
+    [read.votes, config('--alice').votes, config('--validator').votes, config().votes],
+    [false, true, true, false],
+  );
   assert.equal(read.dbCacheBytes, 16 * 1_048_576);
   assert.deepEqual(read.prometheus, { port: 4, host: '0.0.0.0', required: true });
   const { out } = await maitoken('--help');
-  for (const name of ['--wasm-execution', '--telemetry-url', '--blocks-pruning', '--no-grandpa', '--force-authoring']) {
+  for (const name of ['--wasm-execution', '--telemetry-url', '--blocks-pruning', '--force-authoring']) {
     assert.match(out, new RegExp(`${name}.* no effect`), name);
   }
 });

@@ -3,7 +3,7 @@
  * products, and a pallet that knows three miners.
  */
 import assert from 'node:assert/strict';
-import { type Bytes, concat, equal, utf8 } from '../../src/base/bytes.ts';
+import { type Bytes, concat, equal, toHex, utf8 } from '../../src/base/bytes.ts';
 import { bytes as byteString, hash, struct, u16, u32 } from '../../src/codec/index.ts';
 import { operandRoot, panelOf } from '../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../src/compute/pouw/noise.ts';
@@ -35,6 +35,7 @@ import { readStorage } from '../../src/runtime/access.ts';
 import { invalid } from '../../src/runtime/errors.ts';
 import { SIGNATURES } from '../../src/runtime/host.ts';
 import { rules as behaviour, pallet } from '../../src/runtime/pallet.ts';
+import { Authorities, grandpa, RECORD_ONLY, scheduleChange } from '../../src/runtime/pallets/grandpa.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
@@ -76,6 +77,18 @@ const Lottery = behaviour(Declared, {
         at.state.Notes.put(id, text);
       },
     },
+    elect: {
+      index: 1,
+      doc: 'Names who votes on finality after this block; once in a block.',
+      args: { voters: Authorities },
+      weight: rw(4, 4),
+      origin: 'bare',
+      paysFee: false,
+      validate: () => ({ priority: 1n, provides: [utf8('elect')], longevity: 64 }),
+      run(at, { voters }) {
+        scheduleChange(at, { session: at.block.number, changed: true, authorities: voters });
+      },
+    },
   },
   hooks: {
     on_initialize(at) {
@@ -95,10 +108,26 @@ const REFEREE = {
 };
 
 export const runtime = createRuntime({
-  pallets: [...CORE_PALLETS, Lottery],
+  pallets: [...CORE_PALLETS, grandpa(RECORD_ONLY), Lottery],
   spec: { ...DEFAULT_SPEC, blockTimeMs: T, initialDifficulty: INITIAL, profile: 0 },
   host: { ...SIGNATURES, referee: REFEREE },
 });
+
+/** Keys of the four who vote on finality from genesis on, where a test has a gadget for it. */
+export const VOTERS = ['alice', 'bob', 'carol', 'dave'].map((name) =>
+  keypairFromSeed('ed25519', blake2_256(utf8(`${name}//grandpa`))),
+) as [Keypair, Keypair, Keypair, Keypair];
+
+/** A list of voters, each of weight 1. */
+function authoritiesOf(keys: readonly Keypair[]): Authorities {
+  return keys.map(({ publicKey }): [Bytes, bigint] => [publicKey, 1n]);
+}
+
+/** Names who votes after the block that holds it, as an extrinsic. */
+export function elect(keys: readonly Keypair[]): Bytes {
+  const call = { type: 'Lottery', value: { type: 'elect', value: { voters: authoritiesOf(keys) } } };
+  return bareExtrinsic(runtime.Call.enc(call)).bytes;
+}
 
 /** A note as an extrinsic. */
 export function note(id: number, text = 'hello'): Bytes {
@@ -275,7 +304,12 @@ export function makeBlock(store: ChainStore, parentHash: Bytes, options: BlockOp
   };
 }
 
-const genesisTree = StateTree.from(runtime.genesis({ balances: { balances: [] } }));
+const genesisTree = StateTree.from(
+  runtime.genesis({
+    balances: { balances: [] },
+    grandpa: { authorities: authoritiesOf(VOTERS).map(([key, weight]) => [toHex(key), weight]) },
+  }),
+);
 const genesisHeader: Header = {
   parentHash: new Uint8Array(32),
   number: 0,

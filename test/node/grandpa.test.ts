@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { ApiPromise, WsProvider } from '@polkadot/api';
 import { must } from '../../src/base/assert.ts';
 import { toHex } from '../../src/base/bytes.ts';
 import { lastProof } from '../../src/consensus/finality/grandpa.ts';
@@ -17,14 +18,26 @@ import { GadgetMessage, VoterMemoryCodec } from '../../src/consensus/finality/me
 import { VoterSet } from '../../src/consensus/finality/voter-set.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { verifySignature } from '../../src/crypto/verify.ts';
+import { RpcClient } from '../../src/miner/rpc-client.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
-import { voteMessage } from '../../src/primitives/justification.ts';
+import { FinalityProof, GrandpaJustification, voteMessage } from '../../src/primitives/justification.ts';
 import { readStorage } from '../../src/runtime/access.ts';
 import { GrandpaDeclared } from '../../src/runtime/pallets/grandpa.ts';
 import type { ChainStore } from '../../src/state/store.ts';
 import { DevMiner, easySpec, lonelyNode } from '../rpc/dev-node.ts';
+
+type Provider = NonNullable<NonNullable<Parameters<typeof ApiPromise.create>[0]>['provider']>;
+
+/** As polkadot.js knows a justification. */
+interface Proven {
+  readonly commit: {
+    readonly targetNumber: { toNumber(): number };
+    readonly targetHash: { toHex(): string };
+    readonly precommits: { readonly length: number };
+  };
+}
 
 const NAMES = ['Alice', 'Bob', 'Charlie', 'Dave'];
 const BLOCK_MS = 1_000;
@@ -107,6 +120,38 @@ test('four nodes finalize what one of them mines, with proofs that anybody can c
     verifySignature('ed25519', signature, message, id);
   assert.ok(verifyJustification(proof.bytes, { voters, setId: 0n, verify, target: proof.block }).ok);
   assert.deepEqual(store.canonical(proof.block.number), proof.block.hash);
+});
+
+test('wallets read rounds, justifications and proofs as a Substrate node tells them', PATIENCE, async () => {
+  const [node] = nodes as [RunningNode];
+  const provider = new WsProvider(`ws://127.0.0.1:${node.rpcPort}`) as unknown as Provider;
+  const plain = new RpcClient(`ws://127.0.0.1:${node.rpcPort}`);
+  const api = await ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true });
+  try {
+    const state = await api.rpc.grandpa.roundState();
+    assert.equal(state.best.totalWeight.toNumber(), 4);
+    assert.equal(state.best.thresholdWeight.toNumber(), 3);
+    assert.ok(state.best.round.toBigInt() > 1n && state.background.length === 1);
+    const told: Uint8Array[] = [];
+    const stop = await api.rpc.grandpa.subscribeJustifications((bytes) => {
+      told.push(bytes.toU8a(true));
+    });
+    await until('a proof is told', () => told.length > 0);
+    stop();
+    const proven = api.createType('GrandpaJustification', told[0]) as unknown as Proven;
+    const number = proven.commit.targetNumber.toNumber();
+    assert.ok(proven.commit.precommits.length >= 3);
+    assert.equal(proven.commit.targetHash.toHex(), (await api.rpc.chain.getBlockHash(number)).toHex());
+    const finality = FinalityProof.dec((await api.rpc.grandpa.proveFinality(2)).unwrap().toU8a(true));
+    const { commit } = GrandpaJustification.dec(finality.justification);
+    assert.deepEqual(commit.target.hash, finality.block);
+    assert.deepEqual(finality.unknownHeaders.at(-1)?.number, commit.target.number);
+    assert.equal(finality.unknownHeaders.length, commit.target.number - 2);
+    await assert.rejects(plain.call('grandpa_proveFinality', [1_000_000]), /Block not yet finalized/);
+  } finally {
+    plain.close();
+    await api.disconnect();
+  }
 });
 
 test('with two of them gone blocks go on and nothing is final; one is back and all of it is', PATIENCE, async () => {

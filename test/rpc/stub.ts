@@ -84,6 +84,7 @@ function stubBackend(listeners: Set<(event: ChainEvent) => void>, changes: Parti
     store,
     eraBlocks: 20,
     finalized: () => store.settled,
+    grandpa: undefined,
     meta: () => undefined,
     submit: refuse,
     submitAndWatch: refuse,

@@ -332,6 +332,22 @@ test('a peer of another chain, or of another past below our finality, is reporte
   assert.equal(lab.asks.length, asked);
 });
 
+test('a lighter chain is followed once a block of it is proven final, and not before', () => {
+  const trunk = TRUTH.slice(0, 81);
+  const light = { chain: grown(trunk, 10, 'light'), claims: 50n };
+  const lab = new Lab(TRUTH.slice(0, 101), { light });
+  lab.run(30_000);
+  const last = light.chain.at(-1) as Link;
+  assert.equal(lab.imported.has(toHex(last.hash)), false);
+  lab.step({ type: 'proven', peer: 'light' });
+  lab.run(10_000);
+  assert.equal(lab.imported.has(toHex(last.hash)), true);
+  const asked = lab.asks.length;
+  lab.run(60_000);
+  assert.equal(lab.asks.length, asked, 'once');
+  assert.deepEqual(lab.reports, []);
+});
+
 test('who is on another branch than our finality, and has finalized less, is left alone and not reported', () => {
   const late = { chain: grown([GENESIS], 400, 'other'), finalized: 80 };
   const lab = new Lab(TRUTH.slice(0, 101), { late });

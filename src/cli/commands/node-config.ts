@@ -40,6 +40,7 @@ export function configOf(options: NodeOptions): NodeConfig {
     tmp,
     name: options.name ?? identity?.name ?? 'maitoken',
     validator,
+    votes: validator && !options['no-grandpa'],
     identity,
     minerThreads: starts && !options['no-miner'] ? integer('miner-threads', options['miner-threads'], 1, 1, 64) : 0,
     checker: starts && !options['no-checker'],

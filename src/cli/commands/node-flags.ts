@@ -44,7 +44,7 @@ const ROLE_FLAGS = {
   ...DEV_FLAGS,
   validator: { kind: 'flag', help: 'take part: on dev and local chains also mine and check' },
   'force-authoring': { kind: 'flag', help: 'no effect: work alone makes blocks here' },
-  'no-grandpa': { kind: 'flag', help: 'no effect: this version finalizes by depth' },
+  'no-grandpa': { kind: 'flag', help: 'follow the voting on finality without taking part' },
   name: { kind: 'value', value: 'NAME', help: 'the name of the node' },
   'node-key': { kind: 'value', value: 'HEX', help: 'libp2p seed, 64 hex digits; prefer --node-key-file' },
   'node-key-file': { kind: 'value', value: 'FILE', help: 'file with the libp2p seed, 64 hex digits or 32 bytes' },

@@ -51,8 +51,10 @@ export type FinalityEffect =
   | { readonly type: 'tell'; readonly peer: string; readonly message: Bytes }
   /** The message of this input is news and holds: pass it on. */
   | { readonly type: 'relay' }
-  /** What this peer brought is about a block that is not here: fetch it, on whatever branch it is. */
+  /** A vote that this peer brought is for a block that is not here: fetch it, on whatever branch it is. */
   | { readonly type: 'missing'; readonly block: BlockRef; readonly peer: string }
+  /** A block that is not here is final; this peer may have it, however little work its chain shows. */
+  | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   | { readonly type: 'report'; readonly peer: string; readonly score: number };
 

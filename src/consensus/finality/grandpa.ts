@@ -16,7 +16,7 @@ import { type AuthorityList, MAX_PROOF_BYTES } from '../../primitives/justificat
 import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality.ts';
-import { GadgetMessage, LastProof, SetRecord, VoterMemoryCodec } from './message.ts';
+import { GadgetMessage, LastProof, MAX_ENDS, SetRecord, VoterMemoryCodec } from './message.ts';
 import type { Round, SignedVote, Verify } from './round.ts';
 import { SetChanges } from './set-changes.ts';
 import { Voter, type VoterChain, type VoterEffect, type VoterInput, type VoterKey, type Watermark } from './voter.ts';
@@ -65,6 +65,8 @@ export class Grandpa implements Finality {
   private changes: SetChanges | undefined;
   private voter: Voter | undefined;
   private voters: VoterSet | undefined;
+  /** The blocks that ended the last sets, the newest last. */
+  private ends: Bytes[] = [];
   /** Whom a record was asked of; and whether the proof of the set's end was asked in this T. */
   private catchUpFrom: string | undefined;
   private proofAskedAt: Millis | undefined;
@@ -121,6 +123,7 @@ export class Grandpa implements Finality {
     const record = bytes === undefined ? undefined : SetRecord.dec(bytes);
     this.finalized = finalized;
     this.set = record ?? this.setup.setAt(finalized);
+    this.ends = record?.ends ?? [];
     this.changes = new SetChanges((hash) => this.chain.header(hash), finalized, record?.pending);
     this.elect(now);
   }
@@ -196,6 +199,7 @@ export class Grandpa implements Finality {
       case 'equivocation':
       case 'relay':
       case 'missing':
+      case 'proven':
         this.out.push(effect);
         return;
       case 'askCatchUp':
@@ -237,6 +241,7 @@ export class Grandpa implements Finality {
     if (own && fits && (isEnd || isPrimary)) this.broadcast({ type: 'Proof', value: { setId, bytes: justification } });
     if (isEnd && change !== undefined) {
       this.set = { setId: setId + 1n, authorities: change.next };
+      this.ends = [...this.ends, block.hash].slice(-MAX_ENDS);
       changes.changed();
     }
     if (change !== undefined) this.putSet(isEnd ? undefined : change);
@@ -247,7 +252,7 @@ export class Grandpa implements Finality {
     const { set } = this;
     assert(set !== undefined, 'there is a set');
     const { setId, authorities } = set;
-    this.out.push({ type: 'put', name: SET, value: SetRecord.enc({ setId, authorities, pending }) });
+    this.out.push({ type: 'put', name: SET, value: SetRecord.enc({ setId, authorities, pending, ends: this.ends }) });
   }
 
   private isOurs(id: Bytes): boolean {
@@ -292,7 +297,7 @@ export class Grandpa implements Finality {
         return;
       case 'AskProof': {
         const { setId, block } = message.value;
-        const proof = this.mayAnswer(now, `proof ${peer}`) ? this.chain.justification(block) : undefined;
+        const proof = this.mayAnswer(now, `proof ${peer}`) ? this.proofOfEnd(setId, block) : undefined;
         if (proof !== undefined && proof.length <= MAX_PROOF_BYTES) {
           this.tell(peer, { type: 'Proof', value: { setId, bytes: proof } });
         }
@@ -325,15 +330,21 @@ export class Grandpa implements Finality {
     this.out.push({ type: 'relay' });
   }
 
-  /** Others are in a later set: what we lack is the proof of the block that ends ours, once we have that block. */
+  /** Others are in a later set: what we lack is the proof of the block that ends ours, on our best branch or another. */
   private askEnd(now: Millis, peer: string): void {
     const { best } = this.chain;
     const end = this.changes?.at(best.hash)?.change?.end;
-    const block = end === undefined ? undefined : this.chain.ancestor(best.hash, end);
-    if (block === undefined) return;
+    const block = end === undefined ? best : (this.chain.ancestor(best.hash, end) ?? best);
     if (this.proofAskedAt !== undefined && now < this.proofAskedAt + this.setup.gossipMs) return;
     this.proofAskedAt = now;
     this.tell(peer, { type: 'AskProof', value: { setId: this.setId, block: block.hash } });
+  }
+
+  /** The proof of where a set ended: of the block that the asker takes for its end, or, of a late set, where it was. */
+  private proofOfEnd(setId: bigint, guess: Bytes): Bytes | undefined {
+    const end = this.ends.at(Number(setId - this.setId));
+    const ended = setId < this.setId && end !== undefined ? this.chain.justification(end) : undefined;
+    return ended ?? this.chain.justification(guess);
   }
 
   /** Whether a peer's question is due an answer: answers are long, questions short. */

@@ -17,16 +17,15 @@ import {
   tuple,
   u32,
   u64,
-  unit,
   variant,
   vec,
 } from '../../codec/index.ts';
-import { AuthorityList, type GrandpaStage, MAX_PROOF_BYTES } from '../../primitives/justification.ts';
+import { AuthorityList, MAX_PROOF_BYTES } from '../../primitives/justification.ts';
 import { MAX_AUTHORITIES } from '../../runtime/pallets/grandpa/state.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { RoundState, SignedVote } from './round.ts';
 import type { SetChange } from './set-changes.ts';
-import type { RoundRecord, VoterMemory, Watermark } from './voter.ts';
+import type { RoundRecord, VoterMemory } from './voter.ts';
 
 // Two votes in each of two stages, and one proposal: 153 KiB.
 const MAX_VOTES = 4 * MAX_AUTHORITIES + 1;
@@ -77,24 +76,26 @@ export const GadgetMessage = variant({
   /** Asks for the record of this round or a later one. */
   AskCatchUp: struct({ setId: u64, round: u64 }),
   CatchUp: RoundRecordCodec,
-  /** Asks for the proof of the block that ends this set. */
+  /** Asks for the proof of the block that ended this set: the asker takes it for this one. */
   AskProof: struct({ setId: u64, block: hash }),
 });
 export type GadgetMessage = Of<typeof GadgetMessage>;
 
 const Change: Codec<SetChange> = struct({ end: u32, next: AuthorityList });
 
-/** Who votes now, and what is scheduled at or below the last finalized block. */
-export const SetRecord = struct({ setId: u64, authorities: AuthorityList, pending: option(Change) });
+/** Sets whose ends are known by their id: who is further behind asks by the block. */
+export const MAX_ENDS = 64;
+
+/** Who votes now, what is scheduled at or below the last finalized block, and where the last sets ended. */
+export const SetRecord = struct({
+  setId: u64,
+  authorities: AuthorityList,
+  pending: option(Change),
+  /** The newest last. */
+  ends: vec(hash, MAX_ENDS),
+});
 export type SetRecord = Of<typeof SetRecord>;
 
 /** The newest proof that this node has, for who asks what is final. */
 export const LastProof = struct({ block: Block, setId: u64, bytes: boundedBytes(MAX_PROOF_BYTES) });
 export type LastProof = Of<typeof LastProof>;
-
-const Stage: Codec<GrandpaStage> = mapped(variant({ prevote: unit, precommit: unit, primaryPropose: unit }), {
-  decode: ({ type }): GrandpaStage => type,
-  encode: (type: GrandpaStage) => ({ type, value: undefined }),
-});
-
-export const WatermarkCodec: Codec<Watermark> = struct({ id: fixed(32), setId: u64, round: u64, stage: Stage });

@@ -102,8 +102,10 @@ export type VoterEffect =
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
-  /** A vote or a proof that this peer brought is for a block that is not here. */
+  /** A vote that this peer brought is for a block that is not here. */
   | { readonly type: 'missing'; readonly block: Target; readonly peer: string }
+  /** A block that is not here is final: this peer may have it, however little work its chain shows. */
+  | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   /** Asks for the record of this round or a later one. */
   | { readonly type: 'askCatchUp'; readonly peer: string; readonly round: bigint }
   | { readonly type: 'catchUp'; readonly peer: string; readonly record: RoundRecord }
@@ -289,8 +291,7 @@ export class Voter {
 
   /** Another branch may hold it, which nobody who follows the best chain would bring. */
   private miss(block: Target, peer: string): void {
-    // A proof of no peer is from a file of this node.
-    if (block.number > this.finalized.number && peer !== '') this.out.push({ type: 'missing', block, peer });
+    if (block.number > this.finalized.number) this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
@@ -333,8 +334,8 @@ export class Voter {
     const block = verdict.justification.commit.target;
     this.proof = { block, bytes };
     this.out.push({ type: 'relay' });
-    if (this.setup.chain.ancestor(block.hash, block.number) === undefined) this.miss(block, peer);
     this.useProof();
+    if (this.proof !== undefined) this.out.push({ type: 'proven', peer, block });
   }
 
   private useProof(): void {

@@ -1,6 +1,7 @@
 /** # chain_*: headers, blocks and heads (CLIENTS.md section 2). */
 import { type Bytes, utf8 } from '../../base/bytes.ts';
 import { Header, type HeaderJson, headerJson } from '../../primitives/header.ts';
+import { GRANDPA_ENGINE } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Backend, ChainEvent } from '../backend.ts';
 import type { Sink } from '../connection.ts';
@@ -11,6 +12,7 @@ import { type CallContext, follow, type Method, method, subscription } from '../
 /** Heights of one call. */
 const MAX_HEIGHTS = 256;
 const POW_ENGINE = [...utf8('pow_')];
+const GRANDPA = [...utf8(GRANDPA_ENGINE)];
 
 const heights = named(
   'number',
@@ -122,6 +124,12 @@ function blockOf(backend: Backend, headers: Headers, hash: Bytes): unknown {
   if (!header || !body) return null;
   const opening = backend.store.opening(hash);
   // As real nodes send them: engine id and payload as lists of bytes.
-  const justifications = opening ? [[POW_ENGINE, [...opening]]] : null;
-  return { block: { header, extrinsics: body.map(toHex) }, justifications };
+  const justifications = [
+    [POW_ENGINE, opening],
+    [GRANDPA, backend.store.justification(hash)],
+  ].flatMap(([engine, proof]) => (engine && proof ? [[engine, [...proof]]] : []));
+  return {
+    block: { header, extrinsics: body.map(toHex) },
+    justifications: justifications.length > 0 ? justifications : null,
+  };
 }

@@ -7,6 +7,7 @@ import { authorMethods } from './author.ts';
 import { chainMethods } from './chain.ts';
 import { chainHeadMethods } from './chain-head.ts';
 import { computeMethods } from './compute.ts';
+import { grandpaMethods } from './grandpa.ts';
 import { minerMethods } from './miner.ts';
 import { rewardsMethods } from './rewards.ts';
 import { stateMethods } from './state.ts';
@@ -23,6 +24,7 @@ export function allMethods(): Method[] {
     ...chainHeadMethods(),
     ...transactionMethods(),
     ...archiveMethods(),
+    ...grandpaMethods(),
     ...computeMethods(),
     ...rewardsMethods(),
     ...minerMethods(),

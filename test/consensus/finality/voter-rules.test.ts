@@ -236,7 +236,7 @@ test('a proof of others finalizes, at once or when its block comes', () => {
   assert.deepEqual(desk.step(1, input), [], 'once');
   const chain = new Headers().grow('0', 'A');
   const late = new Desk('a', 0, { chain });
-  assert.deepEqual(late.step(1, input), [RELAY, { type: 'missing', block: made.block, peer: 'p' }]);
+  assert.deepEqual(late.step(1, input), [RELAY, { type: 'proven', block: made.block, peer: 'p' }]);
   assert.deepEqual(late.step(1, input), [], 'once');
   chain.grow('A', 'B', 'C');
   assert.deepEqual(late.step(2, { type: 'head' }), [{ ...made, own: false }]);
