@@ -237,7 +237,7 @@ export class Simulation {
 
   // ---- traitors
 
-  /** Whatever an honest node says, the traitors say to it and those on its side: whom they hear decides what they say. */
+  /** Whatever an honest node says, the traitors say to it and to those on its side. */
   private said(node: SimNode, message: Bytes): void {
     if (this.traitors.length === 0 || this.colluding.has(node)) return;
     const said = GadgetMessage.dec(message);

@@ -3,16 +3,17 @@
  *
  * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
  */
-import { type Bytes, toHex } from '../base/bytes.ts';
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import { JUSTIFICATION_FAULTS, verifyJustification } from '../consensus/finality/justification.ts';
 import { GadgetMessage } from '../consensus/finality/message.ts';
-import type { SignedVote } from '../consensus/finality/round.ts';
+import type { Round, SignedVote } from '../consensus/finality/round.ts';
+import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import { metaOf } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
 import { voteMessage } from '../primitives/justification.ts';
-import type { BlockRef } from '../state/store.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { SimNode } from './node.ts';
 import { isSigned, setAfter, setOf, type World } from './world.ts';
 
@@ -21,6 +22,7 @@ export const FAULTS = {
   conflict: 'two honest nodes finalized conflicting blocks',
   reverted: 'a node lost a block that it had finalized and synced',
   twoVotes: 'an honest voter signed two votes of one set, round and stage',
+  unfaithful: 'an honest voter prevoted off the estimate, or precommitted to what has no supermajority of prevotes',
   threw: 'a machine threw',
   unbounded: 'a container grew beyond its bound',
   framed: 'evidence names a voter who did nothing wrong',
@@ -97,6 +99,7 @@ export class Watch {
       this.setOf(node);
     }
     if (effect.type === 'head') this.head(node, effect.best);
+    if (effect.type === 'broadcast') this.votes(node, effect.message);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
   }
 
@@ -136,6 +139,30 @@ export class Watch {
     const before = this.cast.get(place);
     if (before === undefined) this.cast.set(place, target);
     else if (before !== target) this.doubled(id, `${vote.stage} of round ${vote.round}`);
+  }
+
+  /** The rules of a voter, seen from outside: what it may say follows from the votes that it has heard. */
+  private votes(node: SimNode, message: Bytes): void {
+    const said = GadgetMessage.dec(message);
+    const state = node.machines.finality.state?.();
+    if (said.type !== 'Vote' || state === undefined || said.value.vote.setId !== state.setId) return;
+    const { vote } = said.value;
+    const [before, current] = state.rounds;
+    if (before === undefined || current?.number !== vote.round) return;
+    const { store } = node.machines;
+    if (vote.stage === 'prevote') {
+      const { estimate, completable } = before.state;
+      const isOpen = completable && estimate !== undefined && estimate.number > store.settled.number;
+      if (isOpen && standsOn(store, vote.target, estimate) === false) {
+        this.report('unfaithful', node.name, `prevotes #${vote.target.number} in round ${vote.round}`);
+      }
+    }
+    if (vote.stage === 'precommit') {
+      const weight = support(store, current, this.world.votersOf(state.setId), vote.target);
+      if (weight !== undefined && weight < this.world.votersOf(state.setId).threshold) {
+        this.report('unfaithful', node.name, `precommits to #${vote.target.number} by a prevote weight of ${weight}`);
+      }
+    }
   }
 
   private doubled(id: string, what: string): void {
@@ -206,4 +233,29 @@ export class Watch {
   private nameOf(id: string): string {
     return this.world.members.find(({ voteKey }) => toHex(voteKey) === id)?.name ?? id;
   }
+}
+
+/** Whether a block stands on another; undefined where one of them is not known any more. */
+function standsOn(store: ChainStore, block: BlockRef, above: BlockRef): boolean | undefined {
+  let { hash, number } = block;
+  if (store.number(hash) !== number || store.number(above.hash) !== above.number) return undefined;
+  for (; number > above.number; number--) {
+    const parent = store.parent(hash);
+    if (parent === undefined) return undefined;
+    hash = parent;
+  }
+  return number === above.number && equal(hash, above.hash);
+}
+
+/** Weight of those who prevoted for a block or above it, or twice; undefined where a vote cannot be placed any more. */
+function support(store: ChainStore, round: Round, voters: VoterSet, block: BlockRef): bigint | undefined {
+  const cast = new Map<string, SignedVote[]>();
+  for (const vote of round.votes('prevote')) cast.set(toHex(vote.id), [...(cast.get(toHex(vote.id)) ?? []), vote]);
+  let weight = 0n;
+  for (const [first, second] of cast.values()) {
+    const stands = second !== undefined || (first !== undefined && standsOn(store, first.target, block));
+    if (stands === undefined) return undefined;
+    if (stands && first !== undefined) weight += voters.get(first.id)?.weight ?? 0n;
+  }
+  return weight;
 }

@@ -54,7 +54,7 @@ const UNIT = 1_000_000_000_000n;
 const ENDOWMENT = 1_000n * UNIT;
 const ONE_PPM = 1_000_000;
 /** The most nodes of a simulation. */
-export const MAX_NODES = 10;
+const MAX_NODES = 10;
 
 /** One node's place in the world. */
 export interface Member {
@@ -68,7 +68,7 @@ export interface Member {
 }
 
 /** A set of voters lasts so many blocks, and ends so many above the block that says who comes next. */
-export const SESSION_BLOCKS = 12;
+const SESSION_BLOCKS = 12;
 const CHANGE_DELAY = 2;
 /** No weight is above it. */
 export const MAX_WEIGHT = 12n;
@@ -84,7 +84,7 @@ export function setAfter(height: number): bigint {
 }
 
 /** The weight of a member's votes in a set: it differs, so that heads are not mistaken for stake, and changes. */
-export function weightOf(member: number, setId: bigint): bigint {
+function weightOf(member: number, setId: bigint): bigint {
   return MAX_WEIGHT - ((BigInt(member) + setId) % 3n);
 }
 
@@ -206,7 +206,7 @@ const MEMBERS = Array.from({ length: MAX_NODES }, (_, index) => member(index));
 const PAYER = keypairFromSeed('ed25519', blake2_256(utf8('payer')));
 
 /** Who votes in a set of so many members. */
-export function authoritiesOf(members: number, setId: bigint): AuthorityList {
+function authoritiesOf(members: number, setId: bigint): AuthorityList {
   return MEMBERS.slice(0, members).map(({ voteKey }, index): [Bytes, bigint] => [voteKey, weightOf(index, setId)]);
 }
 
