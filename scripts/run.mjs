@@ -30,6 +30,8 @@ const commands = {
   long: (args) => [[node24, [...quiet, '--test', 'test/long/newcomers.ts', ...args]]],
   acceptance: (args) => [[node24, [...quiet, 'test/long/ten-minutes.ts', ...args]]],
   kills: (args) => [[node24, [...quiet, 'test/long/kills.ts', ...args]]],
+  finality: (args) => [[node24, [...quiet, 'test/long/finality.ts', ...args]]],
+  crash: (args) => [[node24, [...quiet, 'test/long/crash.ts', ...args]]],
   hostile: (args) => [[node24, [...quiet, 'test/long/hostile.ts', ...args]]],
   clients: (args) => {
     installTools();
@@ -37,6 +39,8 @@ const commands = {
   },
   pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
   sim: (args) => [[node24, [...quiet, 'test/sim/main.ts', ...args]]],
+  model: (args) => [[node24, [...quiet, 'test/model/run.ts', ...args]]],
+  economics: (args) => [[node24, [...quiet, 'test/economics/run.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],
   kernels: (args) => [[node24, ['scripts/build-kernels.mjs', ...args]]],
   genesis: () => [[node24, ['scripts/genesis.mjs']]],

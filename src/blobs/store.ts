@@ -196,13 +196,15 @@ export class BlobStore {
       if (this.entries.has(key)) return;
       await this.dropPartial(key);
       await this.reserve(cost(stat.length), key);
+      const beside = this.path(key, `tmp${this.counter++}`);
       try {
-        const beside = this.path(key, `tmp${this.counter++}`);
         await writeFile(beside, bytes);
         await rename(beside, this.path(key, 'blob'));
         await this.stored(key, stat);
       } catch (error) {
         this.used -= cost(stat.length);
+        // On a full disk the half that was written would keep it full.
+        await rm(beside, { force: true });
         throw error;
       }
     });

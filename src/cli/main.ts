@@ -8,6 +8,7 @@ import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { operatorCode } from './exit-codes.ts';
 import { UsageError } from './flags.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
@@ -40,23 +41,6 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   node: async () => (await import('./commands/node.ts')).nodeCommand,
 };
 
-/** Errors whose message is the one line; by name, since each room has its own class. */
-const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
-  ChainSpecError: 2,
-  ConfigError: 2,
-  CorpusError: 2,
-  IdentityError: 2,
-  KeystoreError: 2,
-  SecretError: 2,
-  Ss58Error: 2,
-  ServerFailed: 3,
-  MetricsFailed: 3,
-  P2pError: 3,
-  StoreError: 4,
-  BlobError: 4,
-  OfflineError: 5,
-};
-
 /** Runs the command line; resolves with the exit code. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [first = '', ...rest] = argv;
@@ -74,7 +58,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
       terminal.err(error.message);
       return error.code;
     }
-    const code = error instanceof Error ? OPERATOR_ERRORS[error.name] : undefined;
+    const code = operatorCode(error);
     if (code === undefined) throw error;
     terminal.err((error as Error).message);
     return code;

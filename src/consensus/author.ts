@@ -3,17 +3,18 @@
  *
  * Always true: a template does not depend on who mines it; a block leaves here only with a ticket that reached the
  * template's difficulty, checked as every importer will check it: no timer seals a block, ever. At most MAX_TEMPLATES
- * templates are kept, and none is built while nobody mines.
+ * templates are kept, and none is built while nobody mines; one at a time is in work, and a step does PIECES of it.
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';
+import { advance, type Work } from '../base/work.ts';
 import { Header, headerHash } from '../primitives/header.ts';
 import { type PowPreRuntime, type PowSeal, preHash, withPreRuntime, withSeal } from '../primitives/pow.ts';
-import type { BlockBuilder } from '../runtime/runtime.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { BlockError } from './block-error.ts';
 import { childDifficulty, type Millis } from './difficulty.ts';
-import type { ReceivedBlock } from './import.ts';
+import { filling, type Ready } from './fill.ts';
+import type { Execution, ReceivedBlock } from './import.ts';
 import { parentBlock } from './meta.ts';
 import type { ConsensusRules } from './rules.ts';
 import { checkSeal } from './seal.ts';
@@ -21,12 +22,14 @@ import { checkSeal } from './seal.ts';
 /** 16 s of refreshes: a miner that is slower than that works on a block that has probably been found. */
 export const MAX_TEMPLATES = 16;
 export const REFRESH_MS = 1_000;
+/** Templates whose execution is kept, up to 2 MiB each: a block found on an older one is executed once more. */
+const MAX_EXECUTIONS = 2;
 /** Sooner than that when an extrinsic came: a claim that misses a block costs its miner a block's time. */
 export const SOON_MS = 250;
 /** A template of more extrinsics is dear to make anew: under load it waits for its second. */
 const FEW = 64;
-/** Extrinsics in a row that find no room before the block counts as full: smaller ones may still fit. */
-const MAX_MISFITS = 32;
+/** A step does as much, an extrinsic or so each: a template of a few is there at once, a full one after a hundred. */
+const PIECES = 16;
 
 /** What miners work on. */
 export interface Template {
@@ -60,8 +63,8 @@ export type SubmitError =
 export interface AuthorParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
-  /** What may go into a block, best first. */
-  ready(): Iterable<{ readonly hash: Bytes; readonly bytes: Bytes }>;
+  /** What may go into a block, best first; how it stands when the first is asked for. */
+  ready(): Ready;
 }
 
 export type AuthorInput =
@@ -86,10 +89,20 @@ export type AuthorEffect =
   /** Extrinsics that turned out invalid on the best block: for the pool to look at again. */
   | { readonly type: 'invalid'; readonly hashes: readonly Bytes[] };
 
+interface Built {
+  readonly template: Template;
+  readonly invalid: readonly Bytes[];
+  readonly execution: Execution;
+}
+
 export class Author {
   private readonly parts: AuthorParts;
   private readonly templates = new Map<number, Template>();
+  /** What the newest templates on the best block changed, by their numbers. */
+  private readonly executions = new Map<number, Execution>();
   private newest: Template | undefined;
+  /** The template in work, on this parent. */
+  private current: { readonly parent: Bytes; readonly work: Work<Built> } | undefined;
   private miners = 0;
   private nextId = 1;
   private refreshAt: Millis = 0;
@@ -105,18 +118,27 @@ export class Author {
     return this.newest;
   }
 
+  /** When a step is due even if nothing comes in; 0 is at once. */
   wakeAt(): Millis | undefined {
+    if (this.current !== undefined) return 0;
     return this.miners > 0 ? this.refreshAt : undefined;
   }
 
   step(now: Millis, input: AuthorInput): readonly AuthorEffect[] {
     this.out = [];
-    if (input.type === 'miners') this.miners = input.count;
+    // In a chain of slots there is no block to win, however many mine for certificates.
+    if (input.type === 'miners') this.miners = this.parts.rules.slots ? 0 : input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
-    else if (this.miners === 0) this.newest = undefined;
+    else if (this.miners === 0) this.rest();
     else if (input.type === 'ready') this.hasten(now);
-    else if (input.type === 'head' || now >= this.refreshAt || this.newest === undefined) this.refresh(now);
+    else this.refresh(now, input.type === 'head');
     return this.out;
+  }
+
+  private rest(): void {
+    this.newest = undefined;
+    this.current = undefined;
+    this.executions.clear();
   }
 
   private hasten(now: Millis): void {
@@ -124,27 +146,39 @@ export class Author {
     if (isCheap) this.refreshAt = Math.min(this.refreshAt, Math.max(now, this.soonAt));
   }
 
-  private refresh(now: Millis): void {
-    const { template, invalid } = this.build(now);
+  /** Goes on with the template in work, or begins one where it is time. */
+  private refresh(now: Millis, isNewHead: boolean): void {
+    const parent = this.parts.store.best.hash;
+    // What stands on a block that is not the best any more is worth nothing.
+    if (this.current !== undefined && !equal(this.current.parent, parent)) this.current = undefined;
+    if (this.current === undefined && !isNewHead && now < this.refreshAt && this.newest !== undefined) return;
+    this.current ??= { parent, work: this.build(now) };
+    const { done, value } = advance(this.current.work, PIECES);
+    if (!done) return;
+    this.current = undefined;
+    this.publish(now, value);
+  }
+
+  private publish(now: Millis, { template, invalid, execution }: Built): void {
     this.refreshAt = now + REFRESH_MS;
     this.soonAt = now + SOON_MS;
     const replaces = this.newest === undefined || !equal(this.newest.parent.hash, template.parent.hash);
     this.newest = template;
-    this.templates.set(template.id, template);
-    const [oldest] = this.templates.keys();
-    if (this.templates.size > MAX_TEMPLATES && oldest !== undefined) this.templates.delete(oldest);
+    if (replaces) this.executions.clear();
+    keep(this.templates, template.id, template, MAX_TEMPLATES);
+    keep(this.executions, template.id, execution, MAX_EXECUTIONS);
     this.out.push({ type: 'template', template, replaces });
     if (invalid.length > 0) this.out.push({ type: 'invalid', hashes: invalid });
   }
 
-  private build(now: Millis): { readonly template: Template; readonly invalid: readonly Bytes[] } {
+  private *build(now: Millis): Work<Built> {
     const { rules, store } = this.parts;
     const parent = parentBlock(store, store.best.hash);
     const timestamp = Math.max(now, parent.timestamp + 1);
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
-    const invalid = this.fill(builder);
-    const { header, extrinsics } = builder.finish();
+    const invalid = yield* filling(builder, this.parts.ready());
+    const { header, extrinsics, changes, tree } = yield* builder.finishing();
     assert(header.number === parent.number + 1, 'a template continues the best block');
     const template: Template = {
       id: this.nextId++,
@@ -154,20 +188,7 @@ export class Author {
       timestamp,
       extrinsics,
     };
-    return { template, invalid };
-  }
-
-  /** Adds what is ready until the block is full; returns what the chain refuses. */
-  private fill(builder: BlockBuilder): Bytes[] {
-    const invalid: Bytes[] = [];
-    let misfits = 0;
-    for (const { hash, bytes } of this.parts.ready()) {
-      const result = builder.apply(bytes);
-      if (result.applied) continue;
-      if (result.kind === 'invalid') invalid.push(hash);
-      else if (result.kind === 'exhausted' && ++misfits >= MAX_MISFITS) break;
-    }
-    return invalid;
+    return { template, invalid, execution: { changes, tree } };
   }
 
   private submit(request: number, submission: Submission): void {
@@ -198,10 +219,19 @@ export class Author {
     if (!checked.ok) return { error: { code: 'BadTicket', error: checked.error } };
     const header = withSeal(unsealed, seal);
     const bytes = Header.enc(header);
+    const execution = this.executions.get(template.id);
+    const origin = { type: 'own', ...(execution === undefined ? {} : { execution }) } as const;
     return {
-      block: { header: bytes, opening, extrinsics: template.extrinsics, origin: { type: 'own' } },
+      block: { header: bytes, opening, extrinsics: template.extrinsics, origin },
       hash: headerHash(header),
       number: header.number,
     };
   }
+}
+
+/** Adds to a map of at most `most`: the oldest goes. */
+function keep<T>(map: Map<number, T>, id: number, value: T, most: number): void {
+  map.set(id, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }

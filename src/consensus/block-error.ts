@@ -13,7 +13,7 @@ export const BLOCK_FAULTS = {
   // Place
   NotABlock: ['the header does not decode', 'encode headers as SCALE', 'sender'],
   NotSealed: [
-    'the pow_ items are missing, double, in the wrong place or malformed',
+    'the items of the engine are missing, double, in the wrong place or malformed',
     'append PreRuntime, seal last',
     'block',
   ],
@@ -46,7 +46,13 @@ export const BLOCK_FAULTS = {
   // Target; the first is a matter of the clock too, so the hash is not remembered
   TooLittleWork: ['the ticket reaches the difficulty of no block that could come now', 'keep mining', 'sender'],
   TargetMissed: ['the ticket, drawn again, does not reach the difficulty of its block', 'keep mining', 'block'],
+  // Slots; the first is a matter of what is known here
+  UnknownAuthority: ['no authority of this time sealed it', 'send its parents first', 'nobody'],
+  SlotTooOld: ['the slot is not after that of the parent', 'author in a later slot', 'block'],
+  WrongTurn: ['the slot is another authority’s', 'author in your own slots', 'block'],
+  BadVrf: ['the output is not what the author’s key draws in this slot', 'prove the output', 'block'],
   // Body and time
+  WrongSlot: ['the time does not lie in the slot', 'stamp with a time of the slot', 'block'],
   BadExtrinsicsRoot: ['the extrinsics are not those of the header', 'send the body of the header', 'sender'],
   NoTimestamp: ['the first extrinsic does not set the time', 'begin with Timestamp.set', 'block'],
   TimestampTooOld: ['the time is not above that of the parent', 'stamp with the clock', 'block'],

@@ -2,43 +2,51 @@
  * # Chain: the machine that decides which blocks are the chain.
  *
  * Always true: the best block is the one that choice.ts prefers among all imported descendants of the last finalized
- * one; every block given to it is answered exactly once, by `imported` or `refused`; it executes at most one block a
- * step, so that whoever drives it can do other things between two blocks. This is the one place that executes blocks
- * and writes them. All that it holds beside the store is bounded: the queue (MAX_QUEUE), the waiting room, the list of
- * bad hashes.
+ * one; every block given to it is answered exactly once, by `imported` or `refused`; it works on at most one block, and
+ * a step does PIECES of that, so that whoever drives it can do other things between two steps. This is the one place
+ * that executes blocks and writes them. All that it holds beside the store is bounded: the queue (MAX_QUEUE), the
+ * waiting room, the block in work, the list of bad hashes.
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { max } from '../base/fixed.ts';
+import { advance, type Work } from '../base/work.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Header } from '../primitives/header.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
+import { slotAt } from '../runtime/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
-import { type Blame, type BlockError, type BlockFault, blameOf } from './block-error.ts';
+import { type Blame, type BlockError, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
-import { lowerBound, type Millis } from './difficulty.ts';
+import type { Millis } from './difficulty.ts';
+import { Witness } from './equivocation.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality/finality.ts';
 import {
   checkHeader,
+  checkOrphan,
   type DecodedBlock,
   decodeBlock,
-  executeBlock,
+  executingBlock,
   heldUntil,
   type Origin,
   type ReceivedBlock,
-  sealBlock,
+  sealingBlock,
   storeBlock,
+  turnOf,
 } from './import.ts';
-import { parentBlock } from './meta.ts';
-import { type ConsensusRules, MAX_DRIFT_MS, MAX_HOLD_MS } from './rules.ts';
-import { checkWork } from './seal.ts';
+import { metaOf, parentBlock } from './meta.ts';
+import type { ConsensusRules } from './rules.ts';
 import { ForkTree, MAX_CHILDREN, type TreeBlock } from './tree.ts';
 import { WaitingRoom } from './waiting.ts';
 
 /** Blocks given and not yet looked at: what sync hands over at once, four times. */
 const MAX_QUEUE = 256;
 const MAX_BAD = 1_024;
-/** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
-const ORPHAN_WORK_SHIFT = 6n;
+/**
+ * A step does as much: an extrinsic of a block is a piece, so that an empty block takes a few steps, a full one a
+ * thousand. One extrinsic is never cut: its weight bounds how long it takes.
+ */
+const PIECES = 2;
 
 export interface ChainParts {
   readonly rules: ConsensusRules;
@@ -71,6 +79,8 @@ export type ChainEffect =
       readonly blame: Blame;
       readonly origin: Origin;
     }
+  /** Two headers of one slot by one author: for whoever is to be told (pallet Slots). */
+  | { readonly type: 'sealedTwice'; readonly proof: SlotEquivocation }
   /** A block of this node's own miners is imported: tell the network. */
   | { readonly type: 'announce'; readonly block: ReceivedBlock }
   | {
@@ -102,12 +112,16 @@ export class Chain {
   private readonly openingsKept: number | undefined;
   private readonly tree: ForkTree;
   private readonly waiting = new WaitingRoom();
+  private readonly witness = new Witness();
   private readonly queue: DecodedBlock[] = [];
   private readonly queued = new Set<string>();
   /** Hashes of blocks that can never be valid, the oldest forgotten first. */
   private readonly bad = new Set<string>();
   private head: TreeBlock;
   private arrivals: bigint;
+  /** The block in work; its hash stays in `queued`. */
+  private current: { readonly block: DecodedBlock; readonly work: Work<void> } | undefined;
+  private now: Millis = 0;
   private out: ChainEffect[] = [];
   private readonly view: FinalityView;
 
@@ -141,32 +155,34 @@ export class Chain {
     return this.store.number(hash) !== undefined;
   }
 
-  /** Blocks that wait for their turn, their parent or their time. */
+  /** Blocks that wait for their turn, their parent or their time, or are in work. */
   get waitingCount(): number {
-    return this.queue.length + this.waiting.size;
+    return this.queue.length + this.waiting.size + (this.current === undefined ? 0 : 1);
   }
 
   /** When a step is due even if nothing comes in; 0 is at once. */
   wakeAt(): Millis | undefined {
-    if (this.queue.length > 0) return 0;
+    if (this.queue.length > 0 || this.current !== undefined) return 0;
     const times = [this.waiting.nextDue, this.finality.wakeAt()].filter((time) => time !== undefined);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Judges a header before its body is asked for or passed on. */
   vet(now: Millis, header: Bytes, opening: Bytes): Vetting {
-    const block = decodeBlock({ header, opening, extrinsics: [], origin: { type: 'own' } });
+    const block = decodeBlock(this.rules, { header, opening, extrinsics: [], origin: { type: 'own' } });
     if (!block.ok) return 'refused';
     const { hash, decoded } = block.value;
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
     const checked = checkHeader(this.rules, this.store, now, block.value);
-    if (checked.ok) return 'fits';
+    // Two headers of a slot prove what is to be proven; a third and all after it would cost their author nothing.
+    if (checked.ok) return this.witness.isThird(block.value) ? 'stale' : 'fits';
     switch (checked.error.code) {
       case 'UnknownParent':
         return 'orphan';
       case 'AlreadyKnown':
       case 'BelowFinalized':
       case 'TooLittleWork':
+      case 'TimestampTooFar':
         return 'stale';
       default:
         if (blameOf(checked.error.code) === 'block') this.remember(hash);
@@ -176,6 +192,7 @@ export class Chain {
 
   step(now: Millis, input: ChainInput): readonly ChainEffect[] {
     this.out = [];
+    this.now = now;
     this.arrivals++;
     if (input.type === 'block') this.receive(input.block);
     if (input.type === 'finality') this.finalityStep(now, { ...input, type: 'message' });
@@ -183,16 +200,21 @@ export class Chain {
     const { held, orphans } = this.waiting.due(now);
     for (const orphan of orphans) this.refuse(orphan, { code: 'UnknownParent', data: undefined });
     for (const block of held) this.enqueue(block, true);
-    const next = this.queue.shift();
-    if (next !== undefined) {
-      this.queued.delete(toHex(next.hash));
-      this.tryImport(now, next);
-    }
+    this.goOn();
     return this.out;
   }
 
+  /** Does some pieces of the block in work, or of the next one. */
+  private goOn(): void {
+    const next = this.current === undefined ? this.queue.shift() : undefined;
+    if (next !== undefined) this.current = { block: next, work: this.importing(next) };
+    if (this.current === undefined || !advance(this.current.work, PIECES).done) return;
+    this.queued.delete(toHex(this.current.block.hash));
+    this.current = undefined;
+  }
+
   private receive(received: ReceivedBlock): void {
-    const decoded = decodeBlock(received);
+    const decoded = decodeBlock(this.rules, received);
     if (!decoded.ok) {
       const { header, origin } = received;
       this.out.push(refusal(blake2_256(header), decoded.error, origin));
@@ -215,37 +237,60 @@ export class Chain {
     else this.queue.push(block);
   }
 
-  private tryImport(now: Millis, block: DecodedBlock): void {
+  /** Between two pieces other inputs are looked at, and finality may take the parent away. */
+  private *importing(block: DecodedBlock): Work<void> {
     const { hash, decoded } = block;
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) {
       this.refuse(block, { code: 'KnownBad', data: undefined });
       return;
     }
-    const sealed = sealBlock(this.rules, this.store, now, block);
+    const sealed = yield* sealingBlock(this.rules, this.store, this.now, block);
     if (!sealed.ok) {
-      this.notSealed(now, block, sealed.error);
+      this.notSealed(this.now, block, sealed.error);
       return;
     }
     const until = heldUntil(sealed.value);
-    if (until > now) {
+    if (until > this.now) {
       const gone = this.waiting.addHeld(block, until);
       if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
       for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
       return;
     }
-    const parent = must(this.tree.get(sealed.value.parent.hash), 'a parent at or above the finalized block');
-    if (parent.children >= MAX_CHILDREN) {
+    const proof = this.witness.see(block);
+    if (proof !== undefined) this.out.push({ type: 'sealedTwice', proof });
+    const parent = this.tree.get(sealed.value.parent.hash);
+    if (parent === undefined) {
+      this.refuse(block, { code: 'BelowFinalized', data: undefined });
+      return;
+    }
+    if (this.siblings(parent, block) >= MAX_CHILDREN) {
       this.refuse(block, { code: 'TooManySiblings', data: undefined });
       return;
     }
     const view = must(this.store.view(parent.hash), 'a block of the tree has its state');
-    const executed = executeBlock(this.rules, view, sealed.value);
+    const executed = yield* executingBlock(this.rules, view, sealed.value);
     if (!executed.ok) {
       this.refuse(block, executed.error);
       return;
     }
+    yield;
+    if (this.tree.get(parent.hash) === undefined) {
+      this.refuse(block, { code: 'BelowFinalized', data: undefined });
+      return;
+    }
     const imported = storeBlock(this.store, executed.value, this.arrivals);
-    this.imported(now, block, this.tree.add(this.store, imported, parent.hash));
+    this.imported(this.now, block, this.tree.add(this.store, imported, parent.hash));
+  }
+
+  /** The children that count against a new one: a slot has one author, so others' slots are not his to fill. */
+  private siblings(parent: TreeBlock, block: DecodedBlock): number {
+    const turn = turnOf(block);
+    if (turn === undefined || parent.children < MAX_CHILDREN) return parent.children;
+    const { blockTimeMs } = this.rules.difficulty;
+    const slots = this.store
+      .children(parent.hash)
+      .map((child) => slotAt(metaOf(this.store, child).timestamp, blockTimeMs));
+    return slots.filter((slot) => slot === turn.slot).length;
   }
 
   private notSealed(now: Millis, block: DecodedBlock, error: BlockError): void {
@@ -259,12 +304,10 @@ export class Chain {
       return;
     }
     const head = parentBlock(this.store, this.head.hash);
-    const latest = now + MAX_DRIFT_MS + MAX_HOLD_MS;
-    const least = lowerBound(this.rules.difficulty, head, latest) >> ORPHAN_WORK_SHIFT;
-    const work = checkWork(this.rules, block.sealed, block.opening, least);
-    if (!work.ok) {
-      const code: BlockFault = work.error.code === 'TargetMissed' ? 'TooLittleWork' : work.error.code;
-      this.refuse(block, { ...work.error, code });
+    const view = must(this.store.view(head.hash), 'the best block has its state');
+    const orphan = checkOrphan(this.rules, { head, view, now }, block);
+    if (!orphan.ok) {
+      this.refuse(block, orphan.error);
       return;
     }
     const gone = this.waiting.addOrphan(now, block);

@@ -6,29 +6,45 @@
  * a peer sent throws: every failing check has its own code (block-error.ts).
  */
 import { type Bytes, equal } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import { CodecError } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { decodeExtrinsic, ExtrinsicError } from '../primitives/extrinsic.ts';
 import { Header } from '../primitives/header.ts';
 import { PowError, readSealed, type Sealed } from '../primitives/pow.ts';
+import { readSlotSealed, SlotError, type SlotSealed } from '../primitives/slots.ts';
 import type { BlockFault as ExecutionFault } from '../runtime/runtime.ts';
+import { slotAt } from '../runtime/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
+import { orderedRootWork } from '../state/trie/root.ts';
 import type { ChangeSet } from '../state/view.ts';
 import { type BlockFault, type Checked, failed, passed } from './block-error.ts';
-import { type ChildDifficulty, childDifficulty, type Millis } from './difficulty.ts';
+import { type Anchor, childDifficulty, lowerBound, type Millis } from './difficulty.ts';
 import { BlockMeta, type ParentBlock, parentBlock } from './meta.ts';
 import { type ConsensusRules, MAX_DRIFT_MS, MAX_HOLD_MS } from './rules.ts';
-import { checkSeal, type ProvenTicket, reaches } from './seal.ts';
+import { checkSeal, checkWork, reaches } from './seal.ts';
+import { checkStranger, checkTurn } from './slot-seal.ts';
 
-/** Who brought a block: a peer, or this node's own miners. */
-export type Origin = { readonly type: 'peer'; readonly peer: string } | { readonly type: 'own' };
+/** Who brought a block: a peer, or this node's own miners, for whom it may have been executed when it was built. */
+export type Origin =
+  | { readonly type: 'peer'; readonly peer: string }
+  | { readonly type: 'own'; readonly execution?: Execution };
+
+/** What a block changed, and the state after it. */
+export interface Execution {
+  readonly changes: ChangeSet;
+  readonly tree: StateTree;
+}
+
+/** An orphan must show 2^-6 of the least work that could follow the best block: other branches may be easier. */
+const ORPHAN_WORK_SHIFT = 6n;
 
 /** Bytes, and who sent them. */
 export interface ReceivedBlock {
   /** SCALE of the sealed header. */
   readonly header: Bytes;
+  /** Of a seal by work; empty in a chain of slots. */
   readonly opening: Bytes;
   /** With their length prefixes. */
   readonly extrinsics: readonly Bytes[];
@@ -41,22 +57,37 @@ export interface ReceivedBlock {
 export interface DecodedBlock extends ReceivedBlock {
   readonly hash: Bytes;
   readonly decoded: Header;
-  readonly sealed: Sealed;
+  readonly sealed: Sealed | SlotSealed;
 }
 
-/** The work is real, the body is the header's, and its difficulty and time are right on top of this parent. */
+/** What a block counts in fork choice, and what its children are measured from. */
+export interface Due {
+  readonly difficulty: bigint;
+  /** Undefined in a chain of slots. */
+  readonly anchor: Anchor | undefined;
+}
+
+/** A header with its opening that is worth its body. */
+export interface ProvenHeader {
+  readonly parent: ParentBlock;
+  /** The state of the parent. */
+  readonly view: StateTree;
+  /** What the seal drew: it extends the beacon and decides between blocks that came together. */
+  readonly ticket: Bytes;
+  /** What the time in the body makes of it. */
+  due(timestamp: Millis): Checked<Due>;
+}
+
+/** The seal is right, the body is the header's, and its difficulty and time are right on top of this parent. */
 export interface SealedBlock extends DecodedBlock {
   readonly parent: ParentBlock;
   readonly ticket: Bytes;
   readonly timestamp: Millis;
-  readonly due: ChildDifficulty;
+  readonly due: Due;
 }
 
 /** The runtime gives the digest and the state root that the header has. */
-export interface ExecutedBlock extends SealedBlock {
-  readonly changes: ChangeSet;
-  readonly tree: StateTree;
-}
+export interface ExecutedBlock extends SealedBlock, Execution {}
 
 /** The block stands in the store. */
 export interface ImportedBlock extends BlockRef {
@@ -64,21 +95,21 @@ export interface ImportedBlock extends BlockRef {
 }
 
 /** Received -> Decoded. */
-export function decodeBlock(received: ReceivedBlock): Checked<DecodedBlock> {
-  const header = decodeHeader(received.header);
+export function decodeBlock(rules: ConsensusRules, received: ReceivedBlock): Checked<DecodedBlock> {
+  const header = decodeHeader(rules, received.header);
   if (!header.ok) return header;
   return passed({ ...received, hash: blake2_256(received.header), ...header.value });
 }
 
-/** A header and its pow_ items. */
-function decodeHeader(bytes: Bytes): Checked<{ readonly decoded: Header; readonly sealed: Sealed }> {
+/** A header and the items of the chain's engine. */
+function decodeHeader(rules: ConsensusRules, bytes: Bytes): Checked<Pick<DecodedBlock, 'decoded' | 'sealed'>> {
   try {
     const decoded = Header.dec(bytes);
-    return passed({ decoded, sealed: readSealed(decoded) });
+    return passed({ decoded, sealed: rules.slots ? readSlotSealed(decoded) : readSealed(decoded) });
   } catch (error) {
     // Bytes from outside: both are results of reading them.
     if (error instanceof CodecError) return failed('NotABlock', error.message);
-    if (error instanceof PowError) return failed('NotSealed', error.message);
+    if (error instanceof PowError || error instanceof SlotError) return failed('NotSealed', error.message);
     throw error;
   }
 }
@@ -94,50 +125,106 @@ function checkPlace(store: ChainStore, hash: Bytes, header: Header): Checked<Par
   return passed(parentBlock(store, header.parentHash));
 }
 
-/**
- * Whether a header with its opening is worth its body: place and seal, against the least difficulty that a child of its
- * parent can have until blocks would not even be held.
- */
+/** What of a block is judged before its body is there. */
+export type HeaderPart = Pick<DecodedBlock, 'hash' | 'decoded' | 'sealed' | 'opening'>;
+
+/** Whether a header with its opening is worth its body: place and seal. */
 export function checkHeader(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
-  block: { readonly hash: Bytes; readonly decoded: Header; readonly sealed: Sealed; readonly opening: Bytes },
-): Checked<{ readonly parent: ParentBlock; readonly view: StateTree; readonly proven: ProvenTicket }> {
+  block: HeaderPart,
+): Checked<ProvenHeader> {
   const place = checkPlace(store, block.hash, block.decoded);
   if (!place.ok) return place;
   const parent = place.value;
   const view = store.view(parent.hash);
   if (view === undefined) return failed('BelowFinalized');
-  const horizon = Math.max(now + MAX_DRIFT_MS + MAX_HOLD_MS, parent.timestamp + 1);
-  const least = childDifficulty(rules.difficulty, parent, horizon).difficulty;
-  const proven = checkSeal(rules, view, block.sealed, block.opening, least);
-  if (proven.ok) return passed({ parent, view, proven: proven.value });
-  return proven.error.code === 'TargetMissed' ? failed('TooLittleWork') : proven;
+  return proveHeader(rules, { parent, view, now }, block);
 }
 
 /**
- * Decoded -> Sealed. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is not wrong,
- * only early.
+ * The seal of a header on top of its parent. Work is measured against the least difficulty that a child of the parent
+ * can have until blocks would not even be held; its own needs the time in the body.
  */
-export function sealBlock(
+export function proveHeader(
+  rules: ConsensusRules,
+  at: { readonly parent: ParentBlock; readonly view: StateTree; readonly now: Millis },
+  { sealed, opening }: Pick<HeaderPart, 'sealed' | 'opening'>,
+): Checked<ProvenHeader> {
+  const { parent, view, now } = at;
+  if (isTurn(sealed)) {
+    if (rules.slots === undefined) return failed('NotSealed');
+    if (opening.length > 0) return failed('WrongOpening');
+    const turn = checkTurn(rules, rules.slots, sealed, at);
+    if (!turn.ok) return turn;
+    const { blockTimeMs } = rules.difficulty;
+    const due = (timestamp: Millis): Checked<Due> =>
+      slotAt(timestamp, blockTimeMs) === sealed.slot ? passed(SLOT_DUE) : failed('WrongSlot', `slot ${sealed.slot}`);
+    return passed({ parent, view, ticket: sealed.output, due });
+  }
+  const horizon = Math.max(now + MAX_DRIFT_MS + MAX_HOLD_MS, parent.timestamp + 1);
+  const least = childDifficulty(rules.difficulty, parent, horizon).difficulty;
+  const proven = checkSeal(rules, view, sealed, opening, least);
+  if (!proven.ok) return proven.error.code === 'TargetMissed' ? failed('TooLittleWork') : proven;
+  const due = (timestamp: Millis): Checked<Due> => {
+    const child = childDifficulty(rules.difficulty, parent, timestamp);
+    return reaches(proven.value, child.difficulty) ? passed(child) : failed('TargetMissed', `D ${child.difficulty}`);
+  };
+  return passed({ parent, view, ticket: proven.value.ticket, due });
+}
+
+/** The longest chain wins. */
+const SLOT_DUE: Due = { difficulty: 1n, anchor: undefined };
+
+function isTurn(sealed: Sealed | SlotSealed): sealed is SlotSealed {
+  return 'slot' in sealed;
+}
+
+/** The turn in which a block was made; undefined where blocks are won by work. */
+export function turnOf({ sealed }: Pick<DecodedBlock, 'sealed'>): SlotSealed | undefined {
+  return isTurn(sealed) ? sealed : undefined;
+}
+
+/** Whether a block without a known parent may wait for it; `head` is the best block, whose state is known. */
+export function checkOrphan(
+  rules: ConsensusRules,
+  at: { readonly head: ParentBlock; readonly view: StateTree; readonly now: Millis },
+  { sealed, opening }: Pick<HeaderPart, 'sealed' | 'opening'>,
+): Checked<unknown> {
+  if (isTurn(sealed)) {
+    if (rules.slots === undefined) return failed('NotSealed');
+    return opening.length > 0 ? failed('WrongOpening') : checkStranger(rules, rules.slots, sealed, at);
+  }
+  const least = lowerBound(rules.difficulty, at.head, at.now + MAX_DRIFT_MS + MAX_HOLD_MS) >> ORPHAN_WORK_SHIFT;
+  const work = checkWork(rules, sealed, opening, least);
+  return !work.ok && work.error.code === 'TargetMissed' ? failed('TooLittleWork', work.error.data) : work;
+}
+
+/**
+ * Decoded -> Sealed, in pieces. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is
+ * not wrong, only early.
+ */
+export function* sealingBlock(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
   block: DecodedBlock,
-): Checked<SealedBlock> {
+): Work<Checked<SealedBlock>> {
   const header = checkHeader(rules, store, now, block);
   if (!header.ok) return header;
-  const { parent, proven } = header.value;
-  if (!equal(orderedRoot(block.extrinsics), block.decoded.extrinsicsRoot)) return failed('BadExtrinsicsRoot');
+  const { parent, ticket } = header.value;
+  yield;
+  const root = yield* orderedRootWork(block.extrinsics);
+  if (!equal(root, block.decoded.extrinsicsRoot)) return failed('BadExtrinsicsRoot');
   const timestamp = timestampOf(rules, block.extrinsics);
   if (timestamp === undefined) return failed('NoTimestamp');
   if (timestamp > now + MAX_DRIFT_MS + MAX_HOLD_MS) return failed('TimestampTooFar');
-  const due = childDifficulty(rules.difficulty, parent, timestamp);
-  if (!reaches(proven, due.difficulty)) return failed('TargetMissed', `D ${due.difficulty}`);
+  const due = header.value.due(timestamp);
+  if (!due.ok) return due;
   // Times strictly increase, so what is above the parent's is above the median of the last 11 as well.
   if (timestamp <= parent.timestamp) return failed('TimestampTooOld', `${timestamp} after ${parent.timestamp}`);
-  return passed({ ...block, parent, ticket: proven.ticket, timestamp, due });
+  return passed({ ...block, parent, ticket, timestamp, due: due.value });
 }
 
 /** When a sealed block may be executed: at once, or when the clock is at most 15 s behind it. */
@@ -157,8 +244,22 @@ const EXECUTION_CODES: Readonly<Record<ExecutionFault, BlockFault>> = {
 
 /** Sealed -> Executed, on the state of the parent. */
 export function executeBlock(rules: ConsensusRules, view: StateTree, block: SealedBlock): Checked<ExecutedBlock> {
-  const { parent, decoded: header, extrinsics } = block;
-  const execution = rules.runtime.execute(view, { header, extrinsics }, parent.info);
+  return finish(executingBlock(rules, view, block));
+}
+
+/** `executeBlock` in pieces. */
+export function* executingBlock(
+  rules: ConsensusRules,
+  view: StateTree,
+  block: SealedBlock,
+): Work<Checked<ExecutedBlock>> {
+  const { parent, decoded: header, extrinsics, origin } = block;
+  const own = origin.type === 'own' ? origin.execution : undefined;
+  // Built here, on this state: Substrate's authors import what their proposer changed in the same way.
+  if (own?.tree.follows(view.root, own.changes) && equal(own.tree.root, header.stateRoot)) {
+    return passed({ ...block, changes: own.changes, tree: own.tree });
+  }
+  const execution = yield* rules.runtime.executing(view, { header, extrinsics }, parent.info);
   if (!execution.ok) return failed(EXECUTION_CODES[execution.code], execution.detail);
   return passed({ ...block, changes: execution.changes, tree: execution.tree });
 }

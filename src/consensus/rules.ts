@@ -5,7 +5,9 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
+import type { VrfVerifier } from '../crypto/vrf.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { SlotAuthority, SlotEpoch } from '../runtime/slots.ts';
 import type { StateView } from '../state/view.ts';
 import type { DifficultyRules } from './difficulty.ts';
 
@@ -36,11 +38,26 @@ export interface SealRules {
   fragment(view: StateView, id: Bytes, account: Bytes): SealFragment | undefined;
 }
 
+/** Whose turn it is, read from the parent's state: the one seam between engine `slots` and whoever elects authors. */
+export interface SlotRules {
+  /** Hash of block 0: seals are bound to it. */
+  readonly genesis: Bytes;
+  /** The number of the epoch of a slot. */
+  epochAt(slot: number): number;
+  /** What decides who authors in this slot, on top of the block that has this state. */
+  epoch(view: StateView, slot: number): SlotEpoch;
+  /** Everybody whose seal may stand on a block near this state: for headers whose parent is not known. */
+  authorities(view: StateView): readonly SlotAuthority[];
+  readonly verifyVrf: VrfVerifier;
+}
+
 /** Everything that stays the same for the life of a chain. */
 export interface ConsensusRules {
   readonly difficulty: DifficultyRules;
   readonly seals: SealRules;
-  readonly runtime: Pick<Runtime, 'execute' | 'builder' | 'Call'>;
+  /** Where present, the chain's engine is `slots`: every D is 1, and no seal by work is asked for. */
+  readonly slots?: SlotRules;
+  readonly runtime: Pick<Runtime, 'executing' | 'builder' | 'Call'>;
   /** A proven-equal faster evaluator of tickets than the reference. */
   readonly evaluate?: TicketEvaluator;
 }

@@ -9,6 +9,7 @@ import { ecdsaAccount, ecdsaPublicKey, ecdsaSign } from './ecdsa.ts';
 import { ed25519PublicKey, ed25519SignReference } from './ed25519.ts';
 import { sr25519Expand, sr25519PublicKey, sr25519SignReference } from './sr25519.ts';
 import type { Scheme } from './verify.ts';
+import { type VrfSignature, vrfSign } from './vrf.ts';
 
 export interface Keypair {
   readonly scheme: Scheme;
@@ -17,11 +18,16 @@ export interface Keypair {
   readonly accountId: Bytes;
   /** 64 bytes; ecdsa: 65 with the recovery id. */
   sign(message: Bytes): Bytes;
+  /** The key's random output for a message, with its proof; sr25519 alone has one. */
+  vrf?(message: Bytes): VrfSignature;
 }
 
-/** How ed25519 seeds sign; `native/` may install a faster equal at start-up. */
-export const activeSigner: { ed25519(seed: Bytes, publicKey: Bytes, message: Bytes): Bytes } = {
+type Signer = (secret: Bytes, publicKey: Bytes, message: Bytes) => Bytes;
+
+/** How ed25519 seeds and sr25519 secrets sign; `native/` may install faster equals at start-up. */
+export const activeSigner: { ed25519: Signer; sr25519: Signer } = {
   ed25519: (seed, _publicKey, message) => ed25519SignReference(seed, message),
+  sr25519: (secret, _publicKey, message) => sr25519SignReference(secret, message),
 };
 
 /** The pair of a 32-byte seed. */
@@ -45,6 +51,7 @@ export function keypairFromSeed(scheme: Scheme, seed: Bytes): Keypair {
 /** The sr25519 pair of a 64-byte expanded secret. */
 export function sr25519Keypair(secret: Bytes): Keypair {
   const publicKey = sr25519PublicKey(secret);
-  const sign = (message: Bytes) => sr25519SignReference(secret, message);
-  return { scheme: 'sr25519', publicKey, accountId: publicKey, sign };
+  const sign = (message: Bytes) => activeSigner.sr25519(secret, publicKey, message);
+  const vrf = (message: Bytes) => vrfSign(secret, publicKey, message);
+  return { scheme: 'sr25519', publicKey, accountId: publicKey, sign, vrf };
 }

@@ -18,11 +18,13 @@ import { seal, unseal } from './sealed.ts';
 const MAX_FILE_BYTES = 16_384;
 /** Each sealed file costs 0.4 s to open. */
 const MAX_KEYS = 256;
+/** Names of the keys that were inserted here, one a line: a file that is lost later is missed. */
+const INSERTED = '.inserted';
 const SCHEMES: readonly Scheme[] = ['sr25519', 'ed25519', 'ecdsa'];
 
 /** What is known of a key without opening it. */
 export interface KeyName {
-  /** Four characters: `gran` votes, `auth` authors, `comp` mines, `chek` checks, `acco` owns. */
+  /** Four characters: `gran` votes, `slot` takes turns, `comp` mines, `chek` checks, `acco` owns. */
   readonly keyType: string;
   /** 0x and hex. */
   readonly publicKey: string;
@@ -47,9 +49,14 @@ export class Keystore {
     this.#options = options;
   }
 
-  /** Keys by their file names, sorted; files of other names are not ours and are passed over. */
+  /**
+   * Keys by their file names, sorted; files of other names are not ours and are passed over. KeystoreError `Gone` when
+   * a key that was inserted here has no file any more.
+   */
   async list(): Promise<KeyName[]> {
     const names = await this.#read(() => readdir(this.#options.dir), []);
+    const gone = (await this.#inserted()).find((name) => !names.includes(name));
+    if (gone !== undefined) throw new KeystoreError('Gone', gone);
     const keys = names.sort().flatMap((name) => {
       const key = keyName(name);
       return key === undefined ? [] : [key];
@@ -71,17 +78,9 @@ export class Keystore {
     await this.#read(async () => {
       await mkdir(dir, { recursive: true, mode: 0o700 });
       await chmod(dir, 0o700);
-      // Beside its place first: a key is there whole or not at all.
-      const beside = join(dir, `.${name}.new`);
-      await rm(beside, { force: true });
-      const file = await open(beside, 'wx', 0o600);
-      try {
-        await file.writeFile(text);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(beside, join(dir, name));
+      await writeWhole(dir, name, text);
+      const inserted = await this.#inserted();
+      if (!inserted.includes(name)) await writeWhole(dir, INSERTED, `${[...inserted, name].sort().join('\n')}\n`);
     });
     return { keyType, publicKey };
   }
@@ -115,6 +114,14 @@ export class Keystore {
     if (header.keyType !== key.keyType || header.publicKey !== key.publicKey) throw new KeystoreError('WrongKey', name);
     const schemes = SCHEMES.filter((scheme) => scheme === header.scheme);
     return { ...key, keypair: matching(name, key, secret, schemes) };
+  }
+
+  /** The names in the list of inserted keys, where there is one. */
+  async #inserted(): Promise<string[]> {
+    const text = await this.#read(() => readText(join(this.#options.dir, INSERTED)), '');
+    const names = text.split('\n').filter((name) => name !== '');
+    if (!names.every((name) => keyName(name) !== undefined)) throw new KeystoreError('Malformed', INSERTED);
+    return names;
   }
 
   /** Runs a file operation; what is missing is `otherwise`, every other failure a KeystoreError. */
@@ -159,6 +166,20 @@ function pairOf(suri: string, scheme: Scheme): Keypair | undefined {
     if ((error as Error).name === 'SecretError') return undefined;
     throw error;
   }
+}
+
+/** Writes beside its place, syncs and renames: a file is there whole or not at all. */
+async function writeWhole(dir: string, name: string, text: string): Promise<void> {
+  const beside = join(dir, `.${name}.new`);
+  await rm(beside, { force: true });
+  const file = await open(beside, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, join(dir, name));
 }
 
 async function readText(path: string): Promise<string> {

@@ -12,7 +12,7 @@ import type { Keystore } from './keystore.ts';
 /** The key type in the keystore and the scheme, in the order in which `SessionKeys` holds them. */
 const SESSION_KEYS = [
   { keyType: 'gran', scheme: 'ed25519' },
-  { keyType: 'auth', scheme: 'sr25519' },
+  { keyType: 'slot', scheme: 'sr25519' },
   { keyType: 'comp', scheme: 'ed25519' },
 ] as const satisfies readonly { readonly keyType: string; readonly scheme: Scheme }[];
 

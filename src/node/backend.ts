@@ -13,7 +13,8 @@ import { PowPreRuntime, PowSeal } from '../primitives/pow.ts';
 import type { Backend, BlobPort } from '../rpc/backend.ts';
 import { invalidParams, RpcError } from '../rpc/errors.ts';
 import { readStorage } from '../runtime/access.ts';
-import { dutiesFor, workFor } from '../runtime/compute-view.ts';
+import { NO_BOOST } from '../runtime/boost.ts';
+import { dutiesFor, sealAuthor, workFor } from '../runtime/compute-view.ts';
 import { System } from '../runtime/pallets/system.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ChainStore } from '../state/store.ts';
@@ -106,11 +107,13 @@ export function nodeBackend(parts: BackendParts): Backend {
     removeReservedPeer: async (peerId) => network.removeReserved(peerId),
     onEvent: (listener) => drive.onEvent(listener),
     addMiner: () => drive.addMiner(),
-    template: () => {
+    template: (who) => {
       const template = author.template();
       if (!template) return undefined;
       const { id, header, difficulty, parent } = template;
-      return { id: String(id), header, difficulty, boostPpm: 1_000_000, parent };
+      const view = who && store.view(parent.hash);
+      const boostPpm = (view && sealAuthor(view, who, runtime.spec)?.boostPpm) ?? NO_BOOST;
+      return { id: String(id), header, difficulty, boostPpm, parent };
     },
     async submitTicket(ticket) {
       const outcome = await drive.submitTicket(submissionOf(ticket));

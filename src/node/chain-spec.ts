@@ -6,8 +6,11 @@
  * form and derive the raw one again.
  */
 import { z } from 'zod';
+import { MAX_APPROVALS, MAX_CANDIDATES, MAX_SEATS, MAX_VOTERS } from '../runtime/election/ballots.ts';
 import { MAX_AUTHORITIES } from '../runtime/pallets/grandpa/state.ts';
 import { DEFAULT_SPEC, type RuntimeSpec } from '../runtime/spec.ts';
+
+const { staking: defaults } = DEFAULT_SPEC;
 
 const hexBytes = z.string().regex(/^0x([0-9a-f]{2})*$/, 'lower-case hex with 0x');
 const hash = z.string().regex(/^0x[0-9a-f]{64}$/, '32 bytes as lower-case hex');
@@ -45,6 +48,12 @@ const PublicJob = z.strictObject({
   gatePpm: u32,
 });
 
+const SessionKeys = z.strictObject({ grandpa: hash, authoring: hash, compute: hash });
+const GenesisVote = z.union([
+  z.enum(['Idle', 'Validator']),
+  z.strictObject({ Nominator: z.array(address).min(1).max(MAX_APPROVALS) }),
+]);
+
 const RuntimeGenesis = z.strictObject({
   balances: z.strictObject({ balances: z.array(z.tuple([address, amount])).max(10_000) }),
   computePow: z.strictObject({
@@ -55,11 +64,58 @@ const RuntimeGenesis = z.strictObject({
     checkers: z.array(z.strictObject({ account: address, computeKey: hexBytes })).max(64),
   }),
   rewards: z.strictObject({ pool: amount }),
-  /** Who votes on finality from block 0 on: address or key, and weight. */
+  /** Who votes on finality from block 0 on, where no session says: address or key, and weight. */
   grandpa: z
     .strictObject({ authorities: z.array(z.tuple([z.union([address, hash]), amount])).max(MAX_AUTHORITIES) })
     .optional(),
+  /** Account, the same account, keys of its node: docs/spec/staking.md. */
+  session: z
+    .strictObject({
+      keys: z
+        .array(z.tuple([address, address, SessionKeys]))
+        .max(1_024)
+        .default([]),
+    })
+    .optional(),
+  staking: z
+    .strictObject({
+      stakers: z
+        .array(z.tuple([address, amount, GenesisVote]))
+        .max(10_000)
+        .default([]),
+      bootstrap: z.array(address).max(MAX_SEATS).default([]),
+    })
+    .optional(),
+  /** Of engine `slots`: who takes turns, by account and authoring key. */
+  slots: z
+    .strictObject({
+      authorities: z
+        .array(z.tuple([address, hash]))
+        .min(1)
+        .max(1_024),
+    })
+    .optional(),
 });
+
+/** Who votes on finality; what is left out is as in DEFAULT_SPEC. */
+const Staking = z
+  .strictObject({
+    sessionBlocks: u32.min(1).default(defaults.sessionBlocks),
+    sessionsPerEra: u32.min(1).default(defaults.sessionsPerEra),
+    bondingEras: u32.min(3).max(10_000).default(defaults.bondingEras),
+    seats: u32.min(1).max(MAX_SEATS).default(defaults.seats),
+    lots: u32.max(MAX_SEATS).default(defaults.lots),
+    minBond: amount.default(defaults.minBond),
+    maxCandidates: u32.min(1).max(MAX_CANDIDATES).default(defaults.maxCandidates),
+    maxVoters: u32.min(1).max(MAX_VOTERS).default(defaults.maxVoters),
+    pagesPerBlock: u32.min(1).max(64).default(defaults.pagesPerBlock),
+    bootstrapTarget: amount.default(defaults.bootstrapTarget),
+    bootstrapEras: u32.default(defaults.bootstrapEras),
+    splitsPay: z.boolean().default(defaults.splitsPay),
+    boostFloorCu: amount.default(defaults.boostFloorCu),
+  })
+  .refine(({ seats, lots }) => 3 * lots < seats, 'seats by lot are less than a third')
+  .refine(({ minBond }) => minBond > 0n, 'minBond: above 0');
 
 /** Numbers of the economy; the reason of each stands in genesis/README.md. */
 const Economy = z.strictObject({
@@ -83,13 +139,15 @@ const Consensus = z.strictObject({
   settleDepth: u32,
   blockTimeMs: u32.min(100),
   eraBlocks: u32.min(1),
+  /** Of engine `slots`: how long one order of turns holds; an era's blocks, if it says nothing. */
+  epochSlots: u32.min(1).optional(),
   initialDifficulty: amount,
   profile: z.number().int().min(0).max(2),
   /** SHA-256 of the canonical kernels: another build would be another engine. */
   kernels: hash,
 });
 
-export const ChainSpecSchema = z.strictObject({
+const Spec = z.strictObject({
   name: z.string().min(1).max(64),
   id: z.string().regex(/^[a-z0-9_-]{1,32}$/),
   chainType: z.union([z.enum(['Development', 'Local', 'Live']), z.strictObject({ Custom: z.string() })]),
@@ -101,6 +159,7 @@ export const ChainSpecSchema = z.strictObject({
   specVersion: u32,
   consensus: Consensus,
   economy: Economy,
+  staking: Staking.optional(),
   genesis: z.union([
     z.strictObject({ runtimeGenesis: z.strictObject({ patch: RuntimeGenesis }) }),
     z.strictObject({
@@ -108,6 +167,11 @@ export const ChainSpecSchema = z.strictObject({
     }),
   ]),
 });
+
+export const ChainSpecSchema = Spec.refine(
+  ({ staking, consensus }) => (staking ?? defaults).sessionBlocks > consensus.settleDepth,
+  'staking.sessionBlocks: more than consensus.settleDepth, or lots were known before an election begins',
+);
 
 export type ChainSpec = z.output<typeof ChainSpecSchema>;
 export type PublicJobConfig = z.output<typeof PublicJob>;
@@ -143,7 +207,7 @@ function deepest(issues: readonly Issue[]): { readonly path: readonly PropertyKe
 }
 
 /** The runtime's parameters on this chain. */
-export function runtimeSpec({ consensus, economy, properties, specVersion }: ChainSpec): RuntimeSpec {
+export function runtimeSpec({ consensus, economy, properties, specVersion, staking }: ChainSpec): RuntimeSpec {
   const { releaseFactor, tail, minWorkCu, betaPerbill, splitPerbill: split, referenceCu } = economy;
   return {
     ...DEFAULT_SPEC,
@@ -152,11 +216,13 @@ export function runtimeSpec({ consensus, economy, properties, specVersion }: Cha
     existentialDeposit: economy.existentialDeposit,
     blockTimeMs: consensus.blockTimeMs,
     eraBlocks: consensus.eraBlocks,
+    epochSlots: consensus.epochSlots ?? consensus.eraBlocks,
     settleDepth: consensus.settleDepth,
     initialDifficulty: consensus.initialDifficulty,
     profile: consensus.profile,
     fees: { ...economy.fees, rest: 'burn' },
     rewards: { releaseFactor, tail, minWorkCu, betaPerbill, split, referenceCu },
+    staking: staking ?? DEFAULT_SPEC.staking,
     registrationFloorMillionths: economy.registrationFloorMillionths,
   };
 }

@@ -1,8 +1,12 @@
 /** # Config: what an operator chose, as values; nothing beyond the command line reads flags or environment. */
 import type { Bytes } from '../base/bytes.ts';
+import type { Keypair } from '../crypto/keypair.ts';
 import type { ChainSpec } from './chain-spec.ts';
 
-/** The dev identity behind `--alice` and its siblings: `//Alice//stash` owns, `//Alice//compute` mines. */
+/**
+ * The dev identity behind `--alice` and its siblings: `//Alice//stash` owns, `//Alice//compute` mines,
+ * `//Alice//authoring` takes turns.
+ */
 export interface DevIdentity {
   /** Capitalised, e.g. Alice. */
   readonly name: string;
@@ -20,6 +24,8 @@ export interface NodeConfig {
   /** Takes part in the voting on finality; a validator does unless this is false. */
   readonly votes?: boolean;
   readonly identity: DevIdentity | undefined;
+  /** Keys of the keystore that take turns on a chain of slots; `identity` has one of its own. */
+  readonly authoringKeys?: readonly Keypair[];
   /** Miner threads of the child process; 0 starts none. */
   readonly minerThreads: number;
   readonly checker: boolean;

@@ -9,23 +9,31 @@ import { CodecError } from '../codec/index.ts';
 import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
+import type { SlotsAuthor } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { FinalityLink } from './finality-link.ts';
+import { passOn } from './pass-on.ts';
+import { SlotsLink } from './slots-link.ts';
 import { ask } from './sync-link.ts';
 
 export interface DriveParts {
   readonly store: DurableStore;
   readonly chain: Chain;
   readonly author: Author;
+  /** Where this node takes turns at authoring. */
+  readonly slots?: SlotsAuthor | undefined;
+  /** The extrinsic that accuses who sealed twice in a slot. */
+  readonly accusation?: (proof: SlotEquivocation) => Bytes;
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
@@ -37,10 +45,8 @@ export interface DriveParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** A new peer is told of this much of what waits: a question on the wire is 256 KiB at most (docs/spec/wire.md). */
-const PASS_ON_COUNT = 256;
-const PASS_ON_BYTES = 255 * 1024;
-const PASS_ON = { timeoutMs: 8_000, maxBytes: 0 };
+/** Blocks are executed this long at a time, as dear reads are answered (rpc/limits.ts). */
+const SLICE_MS = 3;
 
 type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
 
@@ -55,16 +61,32 @@ export class Drive {
   /** Peers' blocks in the order that sync handed them over; it bounds them. */
   readonly #imports: ReceivedBlock[] = [];
   #isImporting = false;
+  /** What the block in work has taken so far. */
+  #importMs = 0;
+  #templateMs = 0;
   #request = 0;
   #message = 0;
   #chainTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
   #authorTimer: NodeJS.Timeout | undefined;
+  #authorTurn: NodeJS.Immediate | undefined;
+  readonly #slots: SlotsLink | undefined;
   #miners = 0;
+  #mayAuthor = true;
   #stopped = false;
 
   constructor(parts: DriveParts) {
     this.#parts = parts;
+    const { slots, store, sync, onFatal } = parts;
+    if (slots === undefined) return;
+    this.#slots = new SlotsLink({
+      slots,
+      store,
+      onFatal,
+      mayAuthor: () => this.#mayAuthor && !sync.isSyncing(),
+      import: (block) => this.#chain({ type: 'block', block }),
+      invalid: (hashes) => this.#pool({ type: 'invalid', hashes }),
+    });
   }
 
   start(): void {
@@ -81,6 +103,7 @@ export class Drive {
     });
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
+    this.#slots?.start();
   }
 
   /** After this no machine is stepped any more. */
@@ -89,6 +112,8 @@ export class Drive {
     clearTimeout(this.#chainTimer);
     clearTimeout(this.#syncTimer);
     clearTimeout(this.#authorTimer);
+    clearImmediate(this.#authorTurn);
+    this.#slots?.stop();
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -117,12 +142,26 @@ export class Drive {
 
   /** A miner listens; until the returned function is called, templates are built. */
   addMiner(): () => void {
-    this.#author({ type: 'miners', count: ++this.#miners });
-    return () => this.#author({ type: 'miners', count: --this.#miners });
+    this.#countMiners(1);
+    return () => this.#countMiners(-1);
+  }
+
+  /** Whether blocks are made here: not while the disk has no room for them (disk-watch.ts). */
+  setAuthoring(may: boolean): void {
+    this.#mayAuthor = may;
+    this.#countMiners(0);
+  }
+
+  #countMiners(more: number): void {
+    this.#miners += more;
+    this.#author({ type: 'miners', count: this.#mayAuthor ? this.#miners : 0 });
   }
 
   /** Gives a ticket to the author machine; the block that it seals is imported like any other. */
   submitTicket(submission: Submission): Promise<TicketAnswer> {
+    // As if there had never been a template.
+    const best = this.#parts.store.best;
+    if (!this.#mayAuthor) return Promise.resolve({ error: { code: 'UnknownTemplate', best } });
     const request = ++this.#request;
     return new Promise((resolve) => {
       this.#tickets.set(request, resolve);
@@ -140,8 +179,14 @@ export class Drive {
       work();
     } catch (error) {
       // A machine never throws for what a peer sent: this is a bug or a broken disk.
-      this.#parts.onFatal(error);
+      this.#fail(error);
     }
+  }
+
+  /** Stops at once: what came after a failed write would be told and voted, and be gone at the next start. */
+  #fail(error: unknown): void {
+    this.stop();
+    this.#parts.onFatal(error);
   }
 
   // ---- chain
@@ -150,40 +195,45 @@ export class Drive {
     this.#guard(() => {
       const start = performance.now();
       const effects = this.#parts.chain.step(Date.now(), input);
-      this.#meterChain(input, effects, performance.now() - start);
+      this.#importMs += performance.now() - start;
+      this.#meterChain(input, effects);
       for (const effect of effects) this.#performChain(effect);
       this.#wakeChain();
     });
   }
 
-  #meterChain(input: ChainInput, effects: readonly ChainEffect[], ms: number): void {
-    const { meter } = this.#parts;
-    if (!meter) return;
-    if (input.type === 'block') meter.blockReceived();
+  #meterChain(input: ChainInput, effects: readonly ChainEffect[]): void {
+    const { meter, chain } = this.#parts;
+    if (input.type === 'block') meter?.blockReceived();
     for (const effect of effects) {
-      if (effect.type === 'refused') meter.blockAnswered('refused');
+      if (effect.type === 'refused') meter?.blockAnswered('refused');
       if (effect.type !== 'imported') continue;
-      meter.blockAnswered(effect.isNew ? 'success' : 'known');
-      if (effect.isNew) meter.imported(ms / 1_000);
+      meter?.blockAnswered(effect.isNew ? 'success' : 'known');
+      if (effect.isNew) meter?.imported(this.#importMs / 1_000);
+      this.#importMs = 0;
     }
+    if (chain.wakeAt() !== 0) this.#importMs = 0;
   }
 
   #wakeChain(): void {
     clearTimeout(this.#chainTimer);
     const at = this.#parts.chain.wakeAt();
     if (at === undefined || this.#stopped) return;
-    // One block a step: requests and gossip get their turn between two blocks.
-    this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
+    if (at === 0) this.#importSoon();
+    else this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
   }
 
-  /** One block each time the event loop goes round: four full ones in a row let readers wait for 3 s (bench, G16). */
+  /** Some of a block each time the event loop goes round: in one piece a full one makes readers wait 1 s (row G16). */
   #importSoon(): void {
-    if (this.#isImporting || this.#imports.length === 0) return;
+    const { chain } = this.#parts;
+    if (this.#isImporting || this.#stopped || (this.#imports.length === 0 && chain.wakeAt() !== 0)) return;
     this.#isImporting = true;
     setImmediate(() => {
+      const end = performance.now() + SLICE_MS;
+      const block = chain.wakeAt() === 0 ? undefined : this.#imports.shift();
+      this.#chain(block ? { type: 'block', block } : { type: 'tick' });
+      while (chain.wakeAt() === 0 && performance.now() < end) this.#chain({ type: 'tick' });
       this.#isImporting = false;
-      const block = this.#imports.shift();
-      if (block) this.#chain({ type: 'block', block });
       this.#importSoon();
     });
   }
@@ -192,7 +242,7 @@ export class Drive {
     const { store, log } = this.#parts;
     switch (effect.type) {
       case 'flush':
-        store.flush(effect.sync).catch((error) => this.#parts.onFatal(error));
+        store.flush(effect.sync).catch((error) => this.#fail(error));
         return;
       case 'imported':
         if (effect.isNew) this.#tell({ type: 'imported', block: effect });
@@ -205,6 +255,9 @@ export class Drive {
         this.#sync({ type: 'refused', hash: effect.hash, blame: effect.blame });
         return;
       }
+      case 'sealedTwice':
+        this.#accuse(effect.proof);
+        return;
       case 'announce': {
         const { header, opening, extrinsics } = effect.block;
         this.#publish('blocks', Announcement.enc(announcementOf(header, opening, extrinsics)));
@@ -240,6 +293,14 @@ export class Drive {
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
     this.#tell({ type: 'head', retracted, enacted });
     this.#author({ type: 'head' });
+    this.#slots?.step('head');
+  }
+
+  #accuse(proof: SlotEquivocation): void {
+    this.#parts.log('warn', `equivocation at height ${proof.first.number}: two headers of one slot by one author`);
+    const extrinsic = this.#parts.accusation?.(proof);
+    // Nobody waits for the answer: others may have reported it before.
+    if (extrinsic) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
   }
 
   // ---- author
@@ -247,22 +308,41 @@ export class Drive {
   #author(input: AuthorInput): void {
     this.#guard(() => {
       // While blocks are fetched, a template would build on a block that the network has left behind.
-      const steps = !this.#parts.sync.isSyncing() || input.type === 'miners' || input.type === 'submit';
+      const steps = this.#isAuthoring() || input.type === 'miners' || input.type === 'submit';
       const start = performance.now();
       const effects = steps ? this.#parts.author.step(Date.now(), input) : [];
-      const seconds = (performance.now() - start) / 1_000;
+      this.#templateMs += performance.now() - start;
       for (const effect of effects) {
-        if (effect.type === 'template') this.#parts.meter?.proposed(seconds, effect.template.extrinsics.length);
+        if (effect.type === 'template') this.#meterTemplate(effect.template.extrinsics.length);
         this.#performAuthor(effect);
       }
       this.#wakeAuthor();
     });
   }
 
+  #isAuthoring(): boolean {
+    return !this.#parts.sync.isSyncing();
+  }
+
+  #meterTemplate(extrinsics: number): void {
+    this.#parts.meter?.proposed(this.#templateMs / 1_000, extrinsics);
+    this.#templateMs = 0;
+  }
+
   #wakeAuthor(): void {
     clearTimeout(this.#authorTimer);
-    const at = this.#parts.author.wakeAt();
+    clearImmediate(this.#authorTurn);
+    const { author } = this.#parts;
+    const at = author.wakeAt();
     if (at === undefined || this.#stopped) return;
+    if (at === 0 && this.#isAuthoring()) {
+      this.#authorTurn = setImmediate(() => {
+        const end = performance.now() + SLICE_MS;
+        do this.#author({ type: 'tick' });
+        while (author.wakeAt() === 0 && performance.now() < end);
+      });
+      return;
+    }
     this.#authorTimer = setTimeout(() => this.#author({ type: 'tick' }), Math.max(50, at - Date.now()));
   }
 
@@ -307,9 +387,11 @@ export class Drive {
         return;
       case 'gossip': {
         const { extrinsics, repeat } = effect;
-        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
         const peers = this.#parts.network.peers().map(({ id }) => id);
-        if (peers.length > 0) this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
+        // Whoever comes later is told what waits (passOnPool).
+        if (peers.length === 0) return;
+        this.#publish('transactions', TransactionsBatch.enc({ repeat, extrinsics: [...extrinsics] }));
+        this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers });
         return;
       }
       case 'report':
@@ -321,15 +403,10 @@ export class Drive {
   /** What waits here was gossiped before the new peer came, and gossip would not carry it again: he is told himself. */
   #passOnPool(peer: string): void {
     const { network, onFatal, pool } = this.#parts;
-    const extrinsics = firstOf(pool.pending());
-    if (extrinsics.length === 0) return;
-    network
-      .request(peer, 'transactions', TransactionsBatch.enc({ repeat: 0, extrinsics }), PASS_ON)
-      .then(() => this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers: [peer] }))
-      .catch((error: Error) => {
-        // He hung up or was busy: others have it too.
-        if (error.name !== 'RequestError') onFatal(error);
-      });
+    passOn(network, peer, pool.pending()).then((extrinsics) => {
+      if (extrinsics.length === 0) return;
+      this.#pool({ type: 'broadcasted', hashes: extrinsics.map(blake2_256), peers: [peer] });
+    }, onFatal);
   }
 
   #passedOn(payload: Bytes, peer: string): Bytes {
@@ -404,19 +481,6 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
-}
-
-/** The first extrinsics that go into one question. */
-function firstOf(extrinsics: readonly Bytes[]): Bytes[] {
-  const out: Bytes[] = [];
-  let bytes = 0;
-  for (const extrinsic of extrinsics) {
-    // Its length stands before it in up to 4 bytes.
-    bytes += extrinsic.length + 4;
-    if (out.length === PASS_ON_COUNT || bytes > PASS_ON_BYTES) break;
-    out.push(extrinsic);
-  }
-  return out;
 }
 
 function ticketResult(outcome: TicketAnswer): TicketResult {

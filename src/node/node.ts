@@ -18,6 +18,7 @@ import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
 import { Pool } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import { RpcServer } from '../rpc/server.ts';
 import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
@@ -27,12 +28,14 @@ import { Sync } from '../sync/sync.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { Drive } from './drive.ts';
 import { FinalityLink } from './finality-link.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { chainMachine, chainRules } from './rules.ts';
+import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
@@ -95,7 +98,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     },
     bestNumber: () => store.best.number,
   });
-  const author = new Author({ rules: rules.consensus, store, ready: () => pool.ready() });
+  const ready = () => pool.ready();
+  const author = new Author({ rules: rules.consensus, store, ready });
+  const slots = slotsAuthor(config, rules, { store, ready, now: Date.now() });
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
@@ -113,13 +118,20 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal });
-  const drive = new Drive({ store, chain, author, pool, sync, network, finality, meter, log, onFatal });
+  const fail = (error: unknown): void => {
+    drive.stop();
+    onFatal(error);
+  };
+  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal: fail });
+  const accuse = (proof: SlotEquivocation) => accusation(runtime, proof);
+  const machines = { chain, author, pool, sync };
+  const parts = { ...machines, slots, store, network, finality, meter, log, onFatal, accusation: accuse };
+  const drive = new Drive(parts);
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
-  const machines = { chain, grandpa, author, pool, sync, drive };
-  const backend = nodeBackend({ config, runtime, store, network, ...machines, blobs: desk, keystore, voters });
+  const given = { config, runtime, store, network, drive, ...machines, grandpa, blobs: desk, keystore, voters };
+  const backend = nodeBackend(given);
   const blobToken = await writeBlobToken(chainDir);
   const rpc = new RpcServer(backend, {
     ...config.rpc,
@@ -132,6 +144,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
+  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
+  // Without a database nothing here grows.
+  if (!config.tmp) await watch.start();
+  if (store instanceof LevelStore) void store.scrub().catch(fail);
 
   return {
     config,
@@ -142,6 +158,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     metricsPort: served?.port,
     meter,
     async stop() {
+      watch.stop();
       drive.stop();
       await served?.server.stop();
       await rpc.stop();

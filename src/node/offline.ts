@@ -10,10 +10,8 @@ import { join } from 'node:path';
 import { toHex } from '../base/bytes.ts';
 import { type BlockError, type Checked, failed } from '../consensus/block-error.ts';
 import type { Chain, ChainEffect } from '../consensus/chain.ts';
-import { childDifficulty } from '../consensus/difficulty.ts';
-import { decodeBlock, executeBlock } from '../consensus/import.ts';
+import { decodeBlock, executeBlock, proveHeader } from '../consensus/import.ts';
 import { metaOf, parentBlock } from '../consensus/meta.ts';
-import { checkSeal } from '../consensus/seal.ts';
 import { LevelStore } from '../state/level/level-store.ts';
 import type { BlockRef, DurableStore } from '../state/store.ts';
 import type { ChainSpec } from './chain-spec.ts';
@@ -105,7 +103,7 @@ export function checkBlock({ rules, store }: OfflineChain, hash: Uint8Array): Ch
   if (number === 0) throw new OfflineError('block 0 follows from the chain spec: there is nothing to check');
   const opening = store.opening(hash) ?? new Uint8Array(0);
   const extrinsics = store.body(hash) ?? [];
-  const decoded = decodeBlock({ header: bytes, opening, extrinsics, origin: { type: 'own' } });
+  const decoded = decodeBlock(rules.consensus, { header: bytes, opening, extrinsics, origin: { type: 'own' } });
   if (!decoded.ok) return decoded;
   const block = decoded.value;
   const parent = parentBlock(store, block.decoded.parentHash);
@@ -114,17 +112,13 @@ export function checkBlock({ rules, store }: OfflineChain, hash: Uint8Array): Ch
     throw new OfflineError(`block ${number}: the state of its parent is pruned; an archive (--state-pruning) keeps it`);
   }
   const { timestamp, difficulty } = metaOf(store, hash);
-  const due = childDifficulty(rules.consensus.difficulty, parent, timestamp);
-  if (due.difficulty !== difficulty) return failed('TargetMissed', `D ${due.difficulty}`);
-  const proven = checkSeal(rules.consensus, view, block.sealed, opening, due.difficulty);
+  const proven = proveHeader(rules.consensus, { parent, view, now: timestamp }, block);
   if (!proven.ok) return proven;
-  const executed = executeBlock(rules.consensus, view, {
-    ...block,
-    parent,
-    ticket: proven.value.ticket,
-    timestamp,
-    due,
-  });
+  const { ticket } = proven.value;
+  const due = proven.value.due(timestamp);
+  if (!due.ok) return due;
+  if (due.value.difficulty !== difficulty) return failed('TargetMissed', `D ${due.value.difficulty}`);
+  const executed = executeBlock(rules.consensus, view, { ...block, parent, ticket, timestamp, due: due.value });
   return executed.ok ? { ok: true, value: { hash, number } } : executed;
 }
 

@@ -1,16 +1,21 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
+
 import { must } from '../base/assert.ts';
+import type { Bytes } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
 import { Grandpa, type GrandpaSetup } from '../consensus/finality/grandpa.ts';
 import type { Verify } from '../consensus/finality/round.ts';
-import type { ConsensusRules } from '../consensus/rules.ts';
+import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
+import { vrfVerify } from '../crypto/vrf.ts';
 import { readStorage } from '../runtime/access.ts';
 import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
 import { SIGNATURES } from '../runtime/host.ts';
 import { GrandpaDeclared } from '../runtime/pallets/grandpa.ts';
-import { PALLETS } from '../runtime/pallets/index.ts';
+import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
+import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
+import { epochAt } from '../runtime/slots.ts';
 import type { ChainStore } from '../state/store.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
 import { genesisBlock } from './genesis.ts';
@@ -30,15 +35,28 @@ export interface ChainRules {
 export function chainRules(spec: ChainSpec, warn: (text: string) => void): ChainRules {
   const evaluate = ticketEvaluator(warn);
   const host = { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: refereeWith(evaluate) };
-  const runtime = createRuntime({ pallets: PALLETS, spec: runtimeSpec(spec), host });
+  const isSlots = spec.consensus.authoring === 'slots';
+  const runtime = createRuntime({ pallets: isSlots ? SLOT_PALLETS : PALLETS, spec: runtimeSpec(spec), host });
+  const genesis = genesisBlock(spec, runtime);
   const consensus: ConsensusRules = {
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
-    seals: { author: sealAuthor, fragment: sealFragment },
+    seals: { author: (view, account) => sealAuthor(view, account, runtime.spec), fragment: sealFragment },
+    ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
     runtime,
     evaluate,
   };
-  const genesis = genesisBlock(spec, runtime);
   return { runtime, genesis, consensus, verifyVote: host.verifyEd25519 };
+}
+
+/** Turns by pallet Slots. */
+function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
+  return {
+    genesis,
+    epochAt: (slot) => epochAt(slot, epochSlots),
+    epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
+    authorities: slotAuthorities,
+    verifyVrf: vrfVerify,
+  };
 }
 
 /** With what a node votes; none without keys. */

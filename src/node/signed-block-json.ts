@@ -32,11 +32,12 @@ const GRANDPA = toHex(utf8(GRANDPA_ENGINE));
 
 /** One line, without its end. */
 export function encodeBlockJson({ header, extrinsics, opening, justification }: PlainBlock): string {
+  // A block of a chain of slots has nothing to open.
   const proofs = [
     [POW, opening],
     [GRANDPA, justification],
   ] as const;
-  const given = proofs.flatMap(([engine, bytes]) => (bytes === undefined ? [] : [[engine, toHex(bytes)]]));
+  const given = proofs.flatMap(([engine, bytes]) => (bytes?.length ? [[engine, toHex(bytes)]] : []));
   const justifications = given.length === 0 ? null : given;
   const block = { header: headerJson(Header.dec(header)), extrinsics: extrinsics.map(toHex) };
   return JSON.stringify({ block, justifications });

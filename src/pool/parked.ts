@@ -20,6 +20,10 @@ export interface ParkedExtrinsic {
 export class Parked {
   private readonly byKey = new Map<string, ParkedExtrinsic>();
 
+  get isEmpty(): boolean {
+    return this.byKey.size === 0;
+  }
+
   has(key: string): boolean {
     return this.byKey.has(key);
   }

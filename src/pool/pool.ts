@@ -99,7 +99,7 @@ export class Pool {
     return this.out;
   }
 
-  /** What a block may hold, best first. */
+  /** What a block may hold, best first, as it stands when the first one is asked for: a builder takes its time. */
   *ready(): Generator<{ readonly hash: Bytes; readonly bytes: Bytes }> {
     yield* this.graph.bestFirst();
   }
@@ -277,7 +277,8 @@ export class Pool {
       }
     }
     const included = new Set<string>();
-    for (const block of enacted) this.enact(block, included);
+    // While blocks are fetched nothing waits, and reading full ones again takes tens of milliseconds each.
+    if (retracted.length > 0 || !this.isEmpty) for (const block of enacted) this.enact(block, included);
     const number = this.world.bestNumber();
     // Oldest first: what a sender signed first is valid first.
     for (const block of [...retracted].reverse()) {
@@ -287,6 +288,11 @@ export class Pool {
     for (const entry of [...this.graph.entries()]) if (entry.validTill <= number) this.discard(now, entry.key);
     for (const key of this.nextToRevalidate()) this.revalidate(now, key, false);
     this.notify(this.watches.reached(number));
+  }
+
+  private get isEmpty(): boolean {
+    const { ready, future } = this.graph.counts;
+    return ready + future === 0 && this.parked.isEmpty && this.watches.isEmpty;
   }
 
   private enact(block: PoolBlock, included: Set<string>): void {

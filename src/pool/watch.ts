@@ -44,6 +44,10 @@ export class Watches {
     return this.keyOf.size >= MAX_WATCHES;
   }
 
+  get isEmpty(): boolean {
+    return this.byKey.size === 0;
+  }
+
   has(key: string): boolean {
     return this.byKey.has(key);
   }

@@ -21,6 +21,8 @@ import {
 
 /** The engine id of compute-pow: authorship, seals and openings. */
 export const POW_ENGINE = 'pow_';
+/** The engine id of slots: whose turn a block was, and his seal (docs/spec/consensus.md section 9). */
+export const SLOT_ENGINE = 'slot';
 
 export interface Engined {
   /** Four characters, one per byte (Latin-1). */

@@ -127,8 +127,8 @@ export interface Backend {
   removeReservedPeer(peerId: string): Promise<void>;
   /** Returns a function that ends the subscription. */
   onEvent(listener: (event: ChainEvent) => void): () => void;
-  /** The newest template; there is one while a miner listens. */
-  template(): MiningTemplate | undefined;
+  /** The newest template, with the boost of `who` on it; there is one while a miner listens. */
+  template(who?: Bytes): MiningTemplate | undefined;
   /** A miner listens: templates are built until the returned function is called. */
   addMiner(): () => void;
   submitTicket(ticket: TicketSubmission): Promise<{ readonly hash: Bytes; readonly number: number }>;

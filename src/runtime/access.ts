@@ -4,6 +4,7 @@
  * Always true: a reader cannot write, and a default is given for an absent key, never stored. Values are read as
  * copies: whoever changes one must put it back.
  */
+import { must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import {
   allKeys,
@@ -37,6 +38,8 @@ export interface MapReader<K extends KeyParts, T, G> {
   /** The keys under a prefix, in the order of the state (by hashed key): the same on every node. */
   keys(...prefix: Leading<KeyValues<K>>): Generator<Listed<K>>;
   entries(...prefix: Leading<KeyValues<K>>): Generator<[Listed<K>, T]>;
+  /** At most `limit` entries in that order, strictly after a key: for walks that go on in a later block. */
+  page(limit: number, after?: KeyValues<K>): [Listed<K>, T][];
 }
 
 export interface ValueAccess<T, G> extends ValueReader<G> {
@@ -109,6 +112,14 @@ class Read {
       const bytes = this.state.get(key);
       if (bytes !== undefined) yield [this.listed(key), this.item.codec.dec(bytes)];
     }
+  }
+
+  page(limit: number, after?: readonly unknown[]): [unknown, unknown][] {
+    const last = after === undefined ? undefined : storageKey(this.item, after);
+    return this.state.keys(this.item.prefix, last, limit).map((key) => {
+      const bytes = must(this.state.get(key), 'a listed key has a value');
+      return [this.listed(key), this.item.codec.dec(bytes)];
+    });
   }
 
   private listed(key: Bytes): unknown {

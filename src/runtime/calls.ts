@@ -158,8 +158,8 @@ export interface EventRecord {
   readonly topics: readonly Uint8Array[];
 }
 
-/** What System.Events holds. */
-export function recordsCodec(pallets: readonly Pallet[]): Codec<EventRecord[]> {
+/** One of the records that System.Events holds. */
+export function recordCodec(pallets: readonly Pallet[]): Codec<EventRecord> {
   const record = struct(
     { phase: Phase, event: eventCodec(pallets), topics: vec(hash) },
     {
@@ -170,5 +170,5 @@ export function recordsCodec(pallets: readonly Pallet[]): Codec<EventRecord[]> {
       ],
     },
   );
-  return vec(record) as Codec<EventRecord[]>;
+  return record as Codec<EventRecord>;
 }

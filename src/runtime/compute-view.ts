@@ -5,6 +5,8 @@
  */
 import { type Bytes, compare, equal } from '../base/bytes.ts';
 import { reader } from './access.ts';
+import { ticketBoost, winsWithin, workIn } from './boost.ts';
+import { eraOf } from './context.ts';
 import { fitsProfile, registrationDifficulty } from './economy.ts';
 import { Balances } from './pallets/balances.ts';
 import { type Certificate, CertificatesDeclared } from './pallets/certificates.ts';
@@ -12,7 +14,8 @@ import { type Author, ComputePowDeclared, MAX_WINS, REGISTRATION_TICKETS, type W
 import { isMinable, jobWork, slabOf } from './pallets/jobs/assignment.ts';
 import { type Fragment, type JobSpec, JobsDeclared, type Round, type RoundRecord } from './pallets/jobs/state.ts';
 import { distinctWins, statesToOpen } from './pallets/jobs/verification.ts';
-import { type Earned, type EraRecord, RewardsDeclared, scoreOf, standingIn, streamedWork } from './pallets/rewards.ts';
+import { type Earned, type EraRecord, RewardsDeclared, scoreOf, stakeFor, standingIn } from './pallets/rewards.ts';
+import { StakingDeclared } from './pallets/staking/state.ts';
 import { System } from './pallets/system.ts';
 import { TransactionPayment } from './pallets/transaction-payment.ts';
 import type { RuntimeSpec } from './spec.ts';
@@ -20,6 +23,7 @@ import type { Readable } from './storage.ts';
 
 const jobs = (view: Readable) => reader(JobsDeclared, view);
 const pow = (view: Readable) => reader(ComputePowDeclared, view);
+const staking = (view: Readable) => reader(StakingDeclared, view);
 const rewards = (view: Readable) => reader(RewardsDeclared, view);
 /** The block that led to this state. */
 const heightOf = (view: Readable): number => reader(System.declared, view).Number.get();
@@ -42,10 +46,20 @@ export interface SealFragment {
   readonly lastWin: { readonly step: number; readonly node: number } | undefined;
 }
 
-/** The author's key and boost, or undefined when the account is not registered. Boost is 10^6 until staking exists. */
-export function sealAuthor(view: Readable, account: Bytes): { computeKey: Bytes; boostPpm: number } | undefined {
+/** The author's key, and its boost for a child of this state; undefined when the account is not registered. */
+export function sealAuthor(
+  view: Readable,
+  account: Bytes,
+  spec: RuntimeSpec,
+): { computeKey: Bytes; boostPpm: number } | undefined {
   const author = pow(view).Authors.get(account);
-  return author && { computeKey: author.compute_key, boostPpm: 1_000_000 };
+  return author && { computeKey: author.compute_key, boostPpm: boostPpm(view, account, spec) };
+}
+
+function boostPpm(view: Readable, account: Bytes, spec: RuntimeSpec): number {
+  const child = heightOf(view) + 1;
+  const wins = winsWithin(pow(view).BoostedWins.get(account), eraOf(child, spec.eraBlocks));
+  return ticketBoost({ staking: staking(view), rewards: rewards(view) }, spec, account, child, wins);
 }
 
 /** The fragment as a seal sees it; undefined unless it is open for this account. */
@@ -244,7 +258,9 @@ export function explain(view: Readable, spec: RuntimeSpec, account: Bytes, era: 
   const state = rewards(view);
   const entry = state.Ledger.get(account);
   const said = entry?.era === era ? entry : undefined;
-  const work = said?.work ?? streamedWork(state, account, era);
+  const work = said?.work ?? workIn(state, account, era);
+  const stake = said?.stake ?? stakeFor(staking(view), spec, account, (era + 1) * spec.eraBlocks + 1);
+  const kappa = state.Eras.get(era)?.kappa ?? state.Kappa.get();
   const reputation = said?.reputation ?? standingIn(state.Reputation.get(account), era);
   const earned = state.Earned.get(account);
   const { data } = reader(System.declared, view).Account.get(account);
@@ -252,9 +268,9 @@ export function explain(view: Readable, spec: RuntimeSpec, account: Bytes, era: 
   return {
     era,
     work,
-    stake: 0n,
+    stake,
     reputation,
-    score: said?.score ?? scoreOf(reputation, BigInt(spec.rewards.betaPerbill), work),
+    score: said?.score ?? scoreOf({ reputation, betaPerbill: BigInt(spec.rewards.betaPerbill), work, stake, kappa }),
     scores: state.Eras.get(era)?.scores ?? 0n,
     checked: said?.checked ?? state.Checked.get(era, account),
     eraCompute: said?.compute,
@@ -300,7 +316,7 @@ export function supplyAudit(view: Readable): SupplyAudit {
   const balances = reader(Balances.declared, view);
   const [pool, treasury, burned] = [state.Pool.get(), state.Treasury.get(), balances.Burned.get()];
   const fees = heldFees(view);
-  const held = won + fees;
+  const held = won + fees + staking(view).Income.get() + staking(view).PayHeld.get();
   const genesis = balances.GenesisIssuance.get();
   const sum = pool + free + reserved + pending + held + treasury + burned;
   // The totals that rules go by are counted as well: a unit planted in one of them is not money yet, but it would be.

@@ -31,6 +31,7 @@ export interface Kernel {
   readonly spec: RuntimeSpec;
   readonly version: RuntimeVersion;
   readonly host: Host;
+  readonly record: Codec<EventRecord>;
   /** What System.Events holds. */
   readonly records: Codec<EventRecord[]>;
   readonly limits: BlockWeights;

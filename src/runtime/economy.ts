@@ -58,6 +58,14 @@ export function score(input: ScoreInput): bigint {
   return (gross * input.reputation * input.tier) / (PERBILL * PERBILL * PERBILL);
 }
 
+/**
+ * Units of stake per CU that count most in the next era: what the workers of this one had at stake for each CU of
+ * theirs. From the era before, so that nobody moves it within an era (FEATURES.md 6.2, theta = 1).
+ */
+export function nextKappa(workersStake: bigint, work: bigint): bigint {
+  return max(1n, workersStake / max(1n, work));
+}
+
 /** One identity's part of a pot. The parts of all sum to at most the pot. */
 export function share(pot: bigint, own: bigint, all: bigint): bigint {
   return all === 0n ? 0n : mulDivFloor(pot, own, all);

@@ -6,7 +6,8 @@
  * else; a transaction that is not valid leaves nothing at all.
  */
 import { assert, must } from '../base/assert.ts';
-import type { Bytes } from '../base/bytes.ts';
+import { type Bytes, concat } from '../base/bytes.ts';
+import { compactU32, Writer } from '../codec/index.ts';
 import type { DigestItem } from '../primitives/digest.ts';
 import { keyOf } from '../state/key.ts';
 import type { Overlay } from '../state/overlay.ts';
@@ -41,6 +42,9 @@ export class BlockExecution {
   /** Pallets whose inherents the block begins with. */
   private readonly required: readonly Pallet[];
   private readonly preDigest: readonly DigestItem[];
+  /** Events as System.Events will hold them, each extrinsic's as soon as it ended: all at once are tens of ms. */
+  private readonly records = new Writer();
+  private recorded = 0;
   private index = 0;
 
   /** `preDigest`: what the header says before execution, without `pow_` items and seals. */
@@ -78,6 +82,7 @@ export class BlockExecution {
       for (const { declared, hooks } of this.pallets) this.took(hooks.on_era?.(context.use(declared), era - 1));
     }
     context.origin = NONE;
+    this.record();
   }
 
   /** The extrinsics that the block must begin with, as its author makes them. */
@@ -104,6 +109,7 @@ export class BlockExecution {
     // What a call gave back of its fee it gives back of the block: room must not be had for nothing.
     this.meter.count(took.weight, took.class, bytes.length);
     this.index++;
+    this.record();
     return error;
   }
 
@@ -119,7 +125,8 @@ export class BlockExecution {
     system.ExtrinsicCount.put(this.index);
     system.Digest.put(context.digest);
     system.EventCount.put(context.events.length);
-    system.Events.put(this.kernel.records.enc(context.events));
+    this.record();
+    system.Events.put(concat(compactU32.enc(this.recorded), this.records.finish()));
     return { digest: context.digest, events: context.events };
   }
 
@@ -145,6 +152,13 @@ export class BlockExecution {
     state.LastRuntimeUpgrade.put({ spec_version, spec_name });
     this.overlay.put(CODE_KEY, this.kernel.marker());
     emit.CodeUpdated();
+  }
+
+  private record(): void {
+    const { events } = this.context;
+    for (; this.recorded < events.length; this.recorded++) {
+      this.kernel.record.write(this.records, must(events[this.recorded], 'an event that was deposited'));
+    }
   }
 
   private get pallets(): readonly Pallet[] {
@@ -224,11 +238,11 @@ function report(chain: Chain, { weight, class: name, paysFee }: DispatchInfo, er
   else emit.ExtrinsicFailed({ dispatch_error: error, dispatch_info });
 }
 
-// What recurs within a block (accounts, recent heights) is hashed once. At most as many keys as the block touches.
+// What recurs within a block (accounts, recent heights) is hashed once. At most as many keys as its execution touches.
 const CACHED_KEY_BYTES = 32;
 
 /** Storage keys, remembered for maps of one number or of one 32-byte key. */
-function cachedKeys(): KeyMaker {
+export function cachedKeys(): KeyMaker {
   const caches = new Map<PlacedItem, Map<string | number, Bytes>>();
   return (item, keys) => {
     if (keys.length !== 1) return storageKey(item, keys);

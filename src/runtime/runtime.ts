@@ -6,17 +6,18 @@
  */
 import { assert } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import type { Codec } from '../codec/index.ts';
-import { CodecError, struct } from '../codec/index.ts';
+import { CodecError, struct, vec } from '../codec/index.ts';
 import { Digest, type DigestItem, POW_ENGINE } from '../primitives/digest.ts';
 import { bareExtrinsic } from '../primitives/extrinsic.ts';
 import { type Header, headerHash } from '../primitives/header.ts';
 import { Overlay } from '../state/overlay.ts';
 import type { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
+import { orderedRootWork } from '../state/trie/root.ts';
 import type { ChangeSet, StateView } from '../state/view.ts';
 import { apiVersions, sharedApis } from './apis.ts';
-import { type EventRecord, linkCalls, type PalletSource, type RuntimeCall, recordsCodec } from './calls.ts';
+import { type EventRecord, linkCalls, type PalletSource, type RuntimeCall, recordCodec } from './calls.ts';
 import type { ParentInfo } from './chain.ts';
 import { blockAt, Context, type Kernel } from './context.ts';
 import {
@@ -26,7 +27,7 @@ import {
   ValidityFailure,
   validityText,
 } from './errors.ts';
-import { BlockExecution, enter } from './executive.ts';
+import { BlockExecution, cachedKeys, enter } from './executive.ts';
 import { codeMarker, type GenesisConfig, genesisState } from './genesis.ts';
 import type { Host } from './host.ts';
 import { describe, type MetadataVersion } from './metadata.ts';
@@ -79,13 +80,18 @@ export interface BlockBuilder {
   /** Adds an extrinsic (length prefix included) where it is valid; its call may fail all the same. */
   apply(extrinsic: Bytes): Applied;
   /** The finished block, its header without `pow_` items and seal. Nothing may be applied afterwards. */
-  finish(): {
-    readonly header: Header;
-    readonly extrinsics: readonly Bytes[];
-    readonly changes: ChangeSet;
-    readonly tree: StateTree;
-    readonly events: readonly EventRecord[];
-  };
+  finish(): BuiltBlock;
+  /** `finish` in pieces. */
+  finishing(): Work<BuiltBlock>;
+}
+
+/** What a builder made. */
+export interface BuiltBlock {
+  readonly header: Header;
+  readonly extrinsics: readonly Bytes[];
+  readonly changes: ChangeSet;
+  readonly tree: StateTree;
+  readonly events: readonly EventRecord[];
 }
 
 /** How the pool may order a transaction, or why it is refused. `longevity` is in blocks. */
@@ -126,6 +132,13 @@ export interface Runtime {
     parent: ParentInfo,
     options?: ExecutionOptions,
   ): ExecutionResult;
+  /** `execute` in pieces: an extrinsic is one. */
+  executing(
+    parentState: StateTree,
+    block: { readonly header: Header; readonly extrinsics: readonly Bytes[] },
+    parent: ParentInfo,
+    options?: ExecutionOptions,
+  ): Work<ExecutionResult>;
   builder(parentState: StateTree, parent: ParentInfo, timestampMs: bigint, options?: BuilderOptions): BlockBuilder;
   validate(view: StateView, extrinsic: Bytes, at: At): Validity;
   /** Runs `<Api>_<method>` on a state; `data` is the SCALE of its arguments. */
@@ -154,16 +167,19 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     metadata,
   });
   const apis = [...shared, ...calls.pallets.flatMap((pallet) => pallet.apis)];
+  const record = recordCodec(calls.pallets);
   const kernel: Kernel = {
     calls,
     spec,
     version: versionOf(spec, apis),
     host,
-    records: recordsCodec(calls.pallets),
+    record,
+    records: vec(record),
     limits: blockWeights(spec.blockWeightPs),
     marker: () => codeMarker(spec, metadata(16)),
   };
   const functions = functionsOf(apis);
+  const validate = validator(kernel);
   return {
     spec,
     version: kernel.version,
@@ -171,10 +187,12 @@ export function createRuntime({ pallets, spec, host }: RuntimeParts): Runtime {
     Events: kernel.records,
     metadata,
     genesis: (config) => genesisState(kernel, config),
-    execute: (parentState, block, parent, options = {}) => execute(kernel, { parentState, block, parent, options }),
+    execute: (parentState, block, parent, options = {}) =>
+      finish(executing(kernel, { parentState, block, parent, options })),
+    executing: (parentState, block, parent, options = {}) => executing(kernel, { parentState, block, parent, options }),
     builder: (parentState, parent, timestampMs, options = {}) =>
       build(kernel, { parentState, parent, timestampMs, options }),
-    validate: (view, extrinsic, at) => validate(kernel, { view, extrinsic, at }),
+    validate: (view, extrinsic, at) => validate({ view, extrinsic, at }),
     call: (view, fn, data, at) => callApi(kernel, functions.get(fn), { view, fn, data, at }),
   };
 }
@@ -208,26 +226,29 @@ interface ExecutionInput {
   readonly options: ExecutionOptions;
 }
 
-function execute(kernel: Kernel, { parentState, block, parent, options }: ExecutionInput): ExecutionResult {
+function* executing(kernel: Kernel, { parentState, block, parent, options }: ExecutionInput): Work<ExecutionResult> {
   const { header, extrinsics } = block;
   const hash = headerHash(parent.header);
   const continues = equal(header.parentHash, hash) && header.number === parent.header.number + 1;
   if (!continues || !equal(parent.header.stateRoot, parentState.root)) return refused('WrongParent');
-  if (!equal(orderedRoot(extrinsics), header.extrinsicsRoot)) return refused('WrongExtrinsicsRoot');
+  if (!equal(yield* orderedRootWork(extrinsics), header.extrinsicsRoot)) return refused('WrongExtrinsicsRoot');
   const visible = visibleDigest(header.digest);
   const pre = visible.filter(({ type }) => type === 'PreRuntime');
   const execution = new BlockExecution(kernel, new Overlay(parentState), { ...parent, hash }, pre);
   if (extrinsics.length < execution.inherentCount) return refused('MissingInherents');
   execution.initialize();
   for (const [index, extrinsic] of extrinsics.entries()) {
+    yield;
     const refusal = refusalOf(() => execution.apply(extrinsic));
     if (refusal !== undefined) return refused('InvalidExtrinsic', `extrinsic ${index}: ${validityText(refusal)}`);
   }
+  yield;
   const { digest, events } = execution.finalize();
   if (!sameDigest(digest, visible)) return refused('WrongDigest');
   checkInvariants(execution, options);
   const changes = execution.changes();
-  const tree = parentState.with(changes);
+  yield;
+  const tree = yield* parentState.changing(changes);
   if (!equal(tree.root, header.stateRoot)) return refused('WrongStateRoot', `executed ${toHex(tree.root)}`);
   return { ok: true, changes, tree, events };
 }
@@ -300,12 +321,17 @@ function build(kernel: Kernel, { parentState, parent, timestampMs, options }: Bu
       return { applied: true, error };
     },
     finish() {
+      return finish(this.finishing());
+    },
+    *finishing() {
       const { digest, events } = execution.finalize();
       checkInvariants(execution, options);
       const changes = execution.changes();
-      const tree = parentState.with(changes);
+      yield;
+      const tree = yield* parentState.changing(changes);
       const { number } = execution.context.block;
-      const extrinsicsRoot = orderedRoot(extrinsics);
+      yield;
+      const extrinsicsRoot = yield* orderedRootWork(extrinsics);
       const header: Header = { parentHash, number, stateRoot: tree.root, extrinsicsRoot, digest };
       return { header, extrinsics, changes, tree, events };
     },
@@ -318,8 +344,9 @@ function kindOf({ value }: TransactionValidityError): 'invalid' | 'future' | 'ex
 }
 
 /** An execution in the block after `at`, as transactions are judged. */
-function nextBlock(kernel: Kernel, view: StateView, at: At): Context {
-  const context = new Context(kernel, new Overlay(view), blockAt(at.number + 1, at.hash, kernel.spec.eraBlocks));
+function nextBlock(kernel: Kernel, overlay: Overlay, at: At): Context {
+  const block = blockAt(at.number + 1, at.hash, kernel.spec.eraBlocks);
+  const context = new Context(kernel, overlay, block, cachedKeys());
   enter(context, at.hash);
   return context;
 }
@@ -330,18 +357,38 @@ interface ValidationInput {
   readonly at: At;
 }
 
-function validate(kernel: Kernel, { view, extrinsic, at }: ValidationInput): Validity {
-  const known = read(kernel.calls, extrinsic);
-  if (known === undefined) {
-    return { ok: false, error: { type: 'Invalid', value: { type: 'Call' } }, malformed: true };
-  }
-  try {
-    return { ok: true, ...judge(nextBlock(kernel, view, at), kernel, known) };
-  } catch (failure) {
-    // A refused transaction is a result here; anything else is a bug.
-    if (failure instanceof ValidityFailure) return { ok: false, error: failure.error, malformed: false };
-    throw failure;
-  }
+/** Transactions judged in one execution: then what was read for them is forgotten, a kilobyte each at most. */
+const JUDGED_TOGETHER = 1_024;
+
+/** Judges transactions; those on one state one after the other in one execution, which each leaves as it was. */
+function validator(kernel: Kernel): (input: ValidationInput) => Validity {
+  let open: { readonly view: StateView; readonly at: At; readonly overlay: Overlay; readonly context: Context };
+  let judged = JUDGED_TOGETHER;
+  return ({ view, extrinsic, at }) => {
+    const known = read(kernel.calls, extrinsic);
+    if (known === undefined) {
+      return { ok: false, error: { type: 'Invalid', value: { type: 'Call' } }, malformed: true };
+    }
+    if (++judged > JUDGED_TOGETHER || open.view !== view || !sameBlock(open.at, at)) {
+      const overlay = new Overlay(view);
+      open = { view, at, overlay, context: nextBlock(kernel, overlay, at) };
+      judged = 1;
+    }
+    open.overlay.begin();
+    try {
+      return { ok: true, ...judge(open.context, kernel, known) };
+    } catch (failure) {
+      // A refused transaction is a result here; anything else is a bug.
+      if (failure instanceof ValidityFailure) return { ok: false, error: failure.error, malformed: false };
+      throw failure;
+    } finally {
+      open.overlay.rollback();
+    }
+  };
+}
+
+function sameBlock(a: At, b: At): boolean {
+  return a.number === b.number && equal(a.hash, b.hash);
 }
 
 interface CallInput {
@@ -363,7 +410,7 @@ function callApi(kernel: Kernel, method: ApiMethod | undefined, { view, fn, data
   }
   const context =
     method.next === true
-      ? nextBlock(kernel, view, at)
+      ? nextBlock(kernel, new Overlay(view), at)
       : new Context(kernel, new Overlay(view), blockAt(at.number, at.hash, kernel.spec.eraBlocks));
   try {
     return { ok: true, output: method.output.enc(method.run(context, args)) };

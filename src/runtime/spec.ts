@@ -36,6 +36,31 @@ export interface RewardsSpec {
   readonly referenceCu: bigint;
 }
 
+/** Who votes on finality and, on `slots` chains, authors: docs/spec/staking.md. */
+export interface StakingSpec {
+  /** Blocks of a session: longer than `settleDepth`, so that no lot is known when an election begins. */
+  readonly sessionBlocks: number;
+  readonly sessionsPerEra: number;
+  /** Eras for which what was unbonded stays bound, and offences are judged: longer than any dispute. */
+  readonly bondingEras: number;
+  /** All seats, and those of them that fall by lot: 3 * lots < seats. */
+  readonly seats: number;
+  readonly lots: number;
+  /** Units; the least bond of a candidate or a voter. */
+  readonly minBond: bigint;
+  readonly maxCandidates: number;
+  readonly maxVoters: number;
+  /** Pages of 256 voters that one block of an election reads. */
+  readonly pagesPerBlock: number;
+  /** Units of stake at which bootstrap seats are gone, and eras after which they are gone at the latest (rule E). */
+  readonly bootstrapTarget: bigint;
+  readonly bootstrapEras: number;
+  /** Whether the pay of blocks is split among producers, losers and their voters (FEATURES.md 6.6). */
+  readonly splitsPay: boolean;
+  /** CU an era below which nobody's work counts as less in a boost. */
+  readonly boostFloorCu: bigint;
+}
+
 export interface RuntimeSpec {
   readonly specName: string;
   readonly implName: string;
@@ -49,6 +74,8 @@ export interface RuntimeSpec {
   readonly existentialDeposit: bigint;
   readonly blockTimeMs: number;
   readonly eraBlocks: number;
+  /** Slots of an epoch, of engine `slots`: so long one shuffled order holds. */
+  readonly epochSlots: number;
   /** Blocks after which runtime rules call a height settled (DECISIONS: dev 4, live 30). */
   readonly settleDepth: number;
   readonly initialDifficulty: bigint;
@@ -60,6 +87,7 @@ export interface RuntimeSpec {
   readonly blockLength: number;
   readonly fees: FeeSpec;
   readonly rewards: RewardsSpec;
+  readonly staking: StakingSpec;
   /** Millionths of a reference fragment's work that a registration costs at least (ECONOMY.md rule E). */
   readonly registrationFloorMillionths: bigint;
 }
@@ -69,7 +97,7 @@ export const DEFAULT_SPEC = {
   specName: 'maitoken',
   implName: 'maitoken-node',
   authoringVersion: 1,
-  specVersion: 2,
+  specVersion: 3,
   implVersion: 1,
   transactionVersion: 1,
   ss58Format: 42,
@@ -77,6 +105,7 @@ export const DEFAULT_SPEC = {
   existentialDeposit: 1_000_000_000n,
   blockTimeMs: 12_000,
   eraBlocks: 300,
+  epochSlots: 300,
   settleDepth: 30,
   initialDifficulty: 60_000_000_000n,
   profile: 1,
@@ -98,6 +127,22 @@ export const DEFAULT_SPEC = {
     betaPerbill: 250_000_000,
     split: { train: 700_000_000n, authors: 150_000_000n, verify: 150_000_000n },
     referenceCu: 20_000n,
+  },
+  // Sessions of an hour, eras of six, a week of unbonding: as Kusama. Bootstrap seats for two years (rule E).
+  staking: {
+    sessionBlocks: 300,
+    sessionsPerEra: 6,
+    bondingEras: 28,
+    seats: 21,
+    lots: 0,
+    minBond: 100_000_000_000_000n,
+    maxCandidates: 1_000,
+    maxVoters: 20_000,
+    pagesPerBlock: 8,
+    bootstrapTarget: 5_000_000_000_000_000_000n,
+    bootstrapEras: 2_920,
+    splitsPay: false,
+    boostFloorCu: 20_000n,
   },
   registrationFloorMillionths: 2_000_000n,
 } as const satisfies RuntimeSpec;

@@ -9,6 +9,7 @@ import type { Millis } from '../consensus/difficulty.ts';
 import { JUSTIFICATION_FAULTS, verifyJustification } from '../consensus/finality/justification.ts';
 import { GadgetMessage } from '../consensus/finality/message.ts';
 import type { Round, SignedVote } from '../consensus/finality/round.ts';
+import type { Watermark } from '../consensus/finality/voter.ts';
 import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import { metaOf } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
@@ -63,6 +64,8 @@ export class Watch {
   private readonly cast = new Map<string, string>();
   private readonly guilty = new Set<string>();
   private steps = 0;
+  /** The votes that were persisted and not said yet. */
+  private readonly fresh = new Map<SimNode, Watermark>();
   private readonly syncedHeight = new Map<string, number>();
 
   constructor(world: World, now: () => Millis, isHonest: (node: SimNode) => boolean) {
@@ -99,6 +102,8 @@ export class Watch {
       this.setOf(node);
     }
     if (effect.type === 'head') this.head(node, effect.best);
+    // What is said again after a restart, its voter may no longer be able to account for.
+    if (effect.type === 'persist') this.fresh.set(node, effect.mark);
     if (effect.type === 'broadcast') this.votes(node, effect.message);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
   }
@@ -148,6 +153,9 @@ export class Watch {
     if (said.type !== 'Vote' || state === undefined || said.value.vote.setId !== state.setId) return;
     const { vote } = said.value;
     const [before, current] = state.rounds;
+    const fresh = this.fresh.get(node);
+    this.fresh.delete(node);
+    if (fresh?.round !== vote.round || fresh.stage !== vote.stage) return;
     if (before === undefined || current?.number !== vote.round) return;
     const { store } = node.machines;
     if (vote.stage === 'prevote') {

@@ -7,6 +7,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, concat, equal, toHex, utf8 } from '../base/bytes.ts';
+import type { Work } from '../base/work.ts';
 import { bytes as byteString, hash, struct, u16, u32 } from '../codec/index.ts';
 import { operandRoot } from '../compute/pouw/commitment.ts';
 import { buildOpening, encodeOpening } from '../compute/pouw/opening.ts';
@@ -235,7 +236,6 @@ export interface WorldChanges {
   readonly boostPpm?: (member: Member) => number;
   readonly authorities?: (list: AuthorityList) => AuthorityList;
   readonly verify?: Verify;
-  readonly execute?: (execute: Runtime['execute']) => Runtime['execute'];
 }
 
 export class World {
@@ -253,7 +253,6 @@ export class World {
     this.members = MEMBERS.slice(0, nodes);
     this.genesis = genesisOf(nodes);
     this.changes = changes;
-    const execute = changes.execute?.(runtime.execute) ?? runtime.execute;
     this.rules = {
       difficulty: { initial: INITIAL_DIFFICULTY, blockTimeMs: BLOCK_MS },
       seals: {
@@ -273,7 +272,7 @@ export class World {
       runtime: {
         Call: runtime.Call,
         builder: runtime.builder,
-        execute: (state, block, parent) => this.execute(execute, state, block, parent),
+        executing: (state, block, parent) => this.executing(state, block, parent),
       },
       evaluate: luck,
     };
@@ -341,11 +340,14 @@ export class World {
   }
 
   /** With every pallet's invariant checked: a broken one throws. */
-  private execute(run: Runtime['execute'], ...[state, block, parent]: Parameters<Runtime['execute']>): ExecutionResult {
+  private *executing(...[state, block, parent]: Parameters<Runtime['executing']>): Work<ExecutionResult> {
     const key = toHex(headerHash(block.header));
     const known = this.executed.get(key);
-    if (known !== undefined) return known;
-    const result = run(state, block, parent, { check: true });
+    if (known !== undefined) {
+      yield;
+      return known;
+    }
+    const result = yield* runtime.executing(state, block, parent, { check: true });
     remember(this.executed, key, result);
     return result;
   }

@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { type Bytes, compare, equal } from '../base/bytes.ts';
+import { finish, type Work } from '../base/work.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { bytesOf, keyOf } from './key.ts';
 import { change } from './trie/change.ts';
@@ -15,6 +16,8 @@ import { closest, collectProof, entriesOf, find, walk } from './trie/walk.ts';
 import type { ChangeSet, StateView } from './view.ts';
 
 const EMPTY_NODE: Bytes = Uint8Array.of(0);
+/** Keys that one piece of work changes: about a millisecond of hashing. */
+const KEYS_A_PIECE = 64;
 
 /** How a tree came to be, so that it need not be computed again to be believed. */
 interface Origin {
@@ -51,10 +54,24 @@ export class StateTree implements StateView {
 
   /** The state after some changes. */
   with(changes: ChangeSet): StateTree {
-    if (changes.size === 0) return this;
+    return finish(this.changed(changes, changes.size));
+  }
+
+  /** `with` in pieces: the changes must stay as they are until it is done. */
+  *changing(changes: ChangeSet): Work<StateTree> {
+    return yield* this.changed(changes, KEYS_A_PIECE);
+  }
+
+  private *changed(changes: ChangeSet, piece: number): Work<StateTree> {
     const keys = [...changes.keys()].sort();
     const values = keys.map((key) => changes.get(key) ?? null);
-    const top = change({ version: this.version, keys, values }, this.top, 0, 0, keys.length);
+    const sorted = { version: this.version, keys, values };
+    let top = this.top;
+    // Neighbours share their way up, so that little is hashed twice.
+    for (let from = 0; from < keys.length; from += piece) {
+      if (from > 0) yield;
+      top = change(sorted, top, 0, from, Math.min(from + piece, keys.length));
+    }
     return top === this.top ? this : new StateTree(top, this.version, { root: this.root, changes });
   }
 

@@ -69,10 +69,17 @@ async function readUntil(rpc: RpcClient, isOver: () => boolean | Promise<boolean
 
 /** Fills `batches` pools of the node and has them mined; transfers of the fullest block. */
 async function fill(node: OurNode, batches: number): Promise<number> {
-  const batch = (from: number): string[] =>
-    Array.from({ length: EACH * SENDERS }, (_, i) => node.sign(i % SENDERS, from + Math.floor(i / SENDERS)));
+  const batch = async (from: number): Promise<string[]> => {
+    const signed: string[] = [];
+    for (let i = 0; i < EACH * SENDERS; i++) {
+      signed.push(node.sign(i % SENDERS, from + Math.floor(i / SENDERS)));
+      // On a busy machine signing takes minutes: the node hangs up on who answers no ping for so long.
+      if (i % SENDERS === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    return signed;
+  };
   for (let done = 0; done < batches; done++) {
-    await sendAll(node, batch(done * EACH));
+    await sendAll(node, await batch(done * EACH));
     node.mine();
     await allIncluded(node, SENDERS, (done + 1) * EACH, LIMIT_MS);
   }

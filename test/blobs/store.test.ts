@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { access, open, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
@@ -241,4 +241,18 @@ test('many writers of few blobs leave each blob once and the account right', asy
   const names = blobs.map((bytes) => `${toHex(idOf(statOf(bytes))).slice(2)}.blob`);
   assert.deepEqual((await readdir(dir)).sort(), names.sort());
   await store.close();
+});
+
+test('a write that failed leaves nothing behind', async (t) => {
+  const dir = await directory(t);
+  const store = await emptyStore(t, { dir });
+  const bytes = blob(5_000, 1);
+  // Where the blob belongs stands something that a rename does not replace: it fails when all is written.
+  await mkdir(join(dir, `${keyOf(idOf(statOf(bytes)))}.blob`, 'inside'), { recursive: true });
+  await assert.rejects(store.put(bytes));
+  assert.equal(store.usedBytes, 0);
+  assert.deepEqual(
+    (await readdir(dir)).filter((name) => name.includes('tmp')),
+    [],
+  );
 });

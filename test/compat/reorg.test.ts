@@ -72,7 +72,7 @@ const lost: string[] = [];
 
 async function startSide(key: number): Promise<Side> {
   const spec = parseChainSpec(
-    easySpec('local', { blockTimeMs: BLOCK_MS, finalityDepth: FINALITY_DEPTH }),
+    easySpec('local', { blockTimeMs: BLOCK_MS, finality: 'depth', finalityDepth: FINALITY_DEPTH }),
     'local with the least difficulty',
   );
   const p2p = {

@@ -10,9 +10,11 @@ import {
   SOON_MS,
   type Template,
 } from '../../src/consensus/author.ts';
+import type { ReceivedBlock } from '../../src/consensus/import.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { itemsOf } from '../../src/primitives/digest.ts';
-import { consensusRules, GENESIS, MINERS, Node, note, noteIn, refusalOf, START, submissionFor } from './world.ts';
+import type { StateTree } from '../../src/state/tree.ts';
+import { consensusRules, GENESIS, MINERS, Node, note, noteIn, PEER, refusalOf, START, submissionFor } from './world.ts';
 
 const [alice, bob] = MINERS;
 
@@ -20,7 +22,7 @@ const [alice, bob] = MINERS;
 function authoring() {
   const node = new Node();
   const ready: { hash: Bytes; bytes: Bytes }[] = [];
-  const author = new Author({ rules: consensusRules, store: node.store, ready: () => ready });
+  const author = new Author({ rules: consensusRules, store: node.store, ready: () => [...ready] });
   const add = (bytes: Bytes): void => void ready.push({ hash: blake2_256(bytes), bytes });
   return { node, author, ready, add };
 }
@@ -149,4 +151,86 @@ test('a clock behind the parent still gives a template: one millisecond after it
   node.grow(1);
   const template = templateOf(author.step(START - 60_000, { type: 'miners', count: 1 }));
   assert.equal(template.timestamp, START + 3_001);
+});
+
+/** An author with so many notes that a template takes several steps, and one step of it done. */
+function busy() {
+  const all = authoring();
+  for (let id = 100; id < 200; id++) all.add(note(id));
+  const first = all.author.step(all.node.now, { type: 'miners', count: 1 });
+  assert.deepEqual(first, []);
+  assert.equal(all.author.wakeAt(), 0);
+  const rest = (): AuthorEffect[] => {
+    const out: AuthorEffect[] = [];
+    while (all.author.wakeAt() === 0) out.push(...all.author.step(all.node.now, { type: 'tick' }));
+    return out;
+  };
+  return { ...all, rest };
+}
+
+test('a long template takes several steps, holds what was ready when it began, and is sealed like any other', () => {
+  const { node, author, ready, rest } = busy();
+  ready.length = 0;
+  const template = templateOf(rest());
+  assert.equal(template.extrinsics.length, 101);
+  assert.equal(author.wakeAt(), node.now + REFRESH_MS);
+  const sealed = author.step(node.now, { type: 'submit', request: 1, submission: submissionFor(template, alice) });
+  assert.equal(errorOf(sealed), undefined);
+});
+
+test('a template in work is given up for a new head, and for nobody who mines', () => {
+  const { node, author, rest } = busy();
+  node.grow(1, undefined, { miner: bob });
+  const effects = [...author.step(node.now, { type: 'head' }), ...rest()];
+  assert.equal(effects.filter(({ type }) => type === 'template').length, 1);
+  assert.deepEqual(templateOf(effects).parent.hash, node.store.best.hash);
+  author.step(node.now + REFRESH_MS, { type: 'tick' });
+  assert.equal(author.wakeAt(), 0);
+  assert.deepEqual(author.step(node.now, { type: 'miners', count: 0 }), []);
+  assert.equal(author.wakeAt(), undefined);
+});
+
+test('a block of ours is not executed again, has the state that everybody else finds, and must be what was built', () => {
+  let executed = 0;
+  const rules: typeof consensusRules = {
+    ...consensusRules,
+    runtime: {
+      ...consensusRules.runtime,
+      executing: (...args) => {
+        executed++;
+        return consensusRules.runtime.executing(...args);
+      },
+    },
+  };
+  const node = new Node({ rules });
+  const author = new Author({ rules, store: node.store, ready: () => [{ hash: new Uint8Array(), bytes: note(1) }] });
+  const found = (): ReceivedBlock => {
+    const template = templateOf(author.step(node.now, { type: 'head' }));
+    const submission = submissionFor(template, alice);
+    const effects = author.step(node.now, { type: 'submit', request: 1, submission });
+    const block = effects.find((effect) => effect.type === 'block');
+    assert.ok(block !== undefined);
+    return block.block;
+  };
+  author.step(node.now, { type: 'miners', count: 1 });
+  const first = found();
+  assert.ok(first.origin.type === 'own' && first.origin.execution !== undefined);
+  const other = new Node();
+  for (const [who, origin] of [[node, first.origin] as const, [other, PEER] as const]) {
+    who.now = node.now + 60_000;
+    assert.equal(refusalOf(who.give({ ...first, origin })), undefined);
+  }
+  assert.equal(executed, 0);
+  const { best } = node.store;
+  assert.equal(noteIn(node.store.view(best.hash) as StateTree, 1), 'hello');
+  assert.deepEqual(node.store.view(best.hash)?.root, other.store.view(best.hash)?.root);
+  assert.deepEqual(
+    [...(node.store.view(best.hash)?.entries() ?? [])],
+    [...(other.store.view(best.hash)?.entries() ?? [])],
+  );
+  // What was changed by another block leads elsewhere: then the block is executed.
+  const second = found();
+  assert.equal(refusalOf(node.give({ ...second, origin: first.origin })), undefined);
+  assert.equal(executed, 1);
+  assert.equal(node.store.best.number, 2);
 });

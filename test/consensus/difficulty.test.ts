@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
-  type Anchor,
   childDifficulty,
   type DifficultyParent,
   type DifficultyRules,
   LEAST_DIFFICULTY,
   lowerBound,
 } from '../../src/consensus/difficulty.ts';
+import { absorbed, aheadShare, bias, hop, simulate, spread, stampedAhead } from '../economics/asert.ts';
+import { mean } from '../economics/dice.ts';
 
 const T = 3_000;
 const INITIAL = 60_000_000_000n;
@@ -143,98 +144,16 @@ test('a later timestamp never makes a block harder, and no descendant falls belo
   );
 });
 
-interface Sample {
-  readonly seconds: number;
-  readonly gap: number;
-  readonly difficulty: number;
-}
-
-/** mulberry32: the seed of a simulation says everything about it. */
-function dice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
-  };
-}
-
-/**
- * A chain of `blocks` blocks whose miners work at `rate(time in T, parent)` in units of INITIAL per T. The difficulty
- * falls while they wait: a template is refreshed every second, so time advances in seconds.
- */
-function simulate(
-  seed: number,
-  blocks: number,
-  rate: (time: number, difficulty: number) => number,
-  stamp: (now: number, parent: number) => number = (now) => now,
-): Sample[] {
-  const random = dice(seed);
-  const out: Sample[] = [];
-  let parent: { number: number; timestamp: number; anchor: Anchor | undefined } = {
-    number: 1,
-    timestamp: START,
-    anchor: { number: 1, timestamp: START, difficulty: INITIAL },
-  };
-  let now = START;
-  const step = T / 6;
-  while (out.length < blocks) {
-    const before = now;
-    for (;;) {
-      now += step;
-      const timestamp = Math.max(stamp(now, parent.timestamp), parent.timestamp + 1);
-      const child = childDifficulty(RULES, parent, timestamp);
-      const difficulty = Number(child.difficulty) / Number(INITIAL);
-      const expected = (rate((now - START) / T, difficulty) / difficulty) * (step / T);
-      if (random() >= 1 - Math.exp(-expected)) continue;
-      out.push({ seconds: (now - START) / 1000, gap: (now - before) / T, difficulty });
-      parent = { number: parent.number + 1, timestamp, anchor: child.anchor };
-      break;
-    }
-  }
-  return out;
-}
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
 test('at constant power the difficulty spreads by 7 to 10 % and the block time has no bias (claimed: 8.5 %, 0)', () => {
-  const run = simulate(1, 12_000, () => 1);
-  const steady = run.slice(500).filter((sample) => sample.gap < 6);
-  const d = steady.map((sample) => Math.log(sample.difficulty));
-  const middle = mean(d);
-  const spread = Math.sqrt(mean(d.map((value) => (value - middle) ** 2)));
-  console.log(`at constant power: D spreads by ${(100 * spread).toFixed(1)} %`);
-  assert.ok(spread > 0.07 && spread < 0.1, `spread ${spread}`);
-  const bias = mean(run.slice(500).map((sample) => sample.gap)) - 1;
-  assert.ok(Math.abs(bias) < 0.02, `bias ${bias}`);
+  const d = spread(1, 12_000);
+  assert.ok(d > 0.07 && d < 0.1, `spread ${d}`);
+  const off = bias(1, 12_000);
+  assert.ok(Math.abs(off) < 0.02, `bias ${off}`);
 });
 
-/** After how many T since `from` the mean of 50 gaps first lies within 20 % of T. */
-function absorbed(run: readonly Sample[], from: number): number {
-  const at = run.findIndex((sample) => (sample.seconds * 1000) / T >= from);
-  for (let i = at; i + 50 < run.length; i++) {
-    const window = mean(run.slice(i, i + 50).map((sample) => sample.gap));
-    if (Math.abs(window - 1) < 0.2) return ((run[i] as Sample).seconds * 1000) / T - from;
-  }
-  return Number.POSITIVE_INFINITY;
-}
-
 test('ten times the power is absorbed in about 100 T, a tenth of it in about 251 T', () => {
-  const up = [1, 2, 3, 4].map((seed) =>
-    absorbed(
-      simulate(seed, 3_000, (time) => (time < 400 ? 1 : 10)),
-      400,
-    ),
-  );
-  const down = [1, 2, 3, 4].map((seed) =>
-    absorbed(
-      simulate(seed, 1_500, (time) => (time < 400 ? 1 : 0.1)),
-      400,
-    ),
-  );
-  console.log(`absorbed: x10 in ${mean(up).toFixed(0)} T, /10 in ${mean(down).toFixed(0)} T`);
+  const up = [1, 2, 3, 4].map((seed) => absorbed(seed, 10));
+  const down = [1, 2, 3, 4].map((seed) => absorbed(seed, 0.1));
   assert.ok(mean(up) < 200, `x10 took ${up.join(' ')} T`);
   assert.ok(mean(down) < 400, `/10 took ${down.join(' ')} T`);
 });
@@ -252,35 +171,37 @@ test('when 90 % of the power leaves, no gap is longer than 20 T; when 99 % leave
 
 test('power that comes a hundredfold and leaves again neither sticks the chain nor makes it swing', () => {
   const run = simulate(3, 4_000, (time) => (time > 400 && time < 800 ? 100 : 1));
-  const late = run.filter((sample) => sample.seconds > (1_800 * T) / 1000);
+  const late = run.filter((sample) => sample.time > 1_800);
   assert.ok(late.length > 300);
   const difficulties = late.filter((sample) => sample.gap < 6).map((sample) => sample.difficulty);
   assert.ok(Math.max(...difficulties) < 2 && Math.min(...difficulties) > 0.5);
 });
 
 test('stamping blocks 15 s ahead changes the number of blocks by at most 0.1 %', () => {
-  const blocks = 24_000;
-  const honest = simulate(11, blocks, () => 1);
-  const ahead = simulate(
-    11,
-    blocks,
-    () => 1,
-    (now, parent) => Math.max(now + (parent % 3 === 0 ? 15_000 : 0), parent + 1),
-  );
-  const last = (run: readonly Sample[]): number => (run.at(-1) as Sample).seconds;
-  assert.ok(Math.abs(last(ahead) / last(honest) - 1) < 0.001, `${last(ahead)} against ${last(honest)}`);
+  const change = stampedAhead(11, 24_000);
+  assert.ok(Math.abs(change) < 0.001, `${change}`);
 });
 
-test('a miner as large as all others who works only while the difficulty is low gains less than 3 % a unit of work', () => {
-  // Alone the others would settle at D = 1, both together at 2: the hopper leaves above 1.5.
-  const run = simulate(5, 12_000, (_, difficulty) => (difficulty < 1.5 ? 2 : 1)).slice(500);
-  const sum = (of: readonly Sample[], value: (sample: Sample) => number): number =>
-    of.reduce((total, sample) => total + value(sample), 0);
-  const hopped = run.filter((sample) => sample.difficulty < 1.5);
-  const perWork = (of: readonly Sample[]): number =>
-    sum(of, (sample) => sample.gap / sample.difficulty) / sum(of, (sample) => sample.gap);
-  const gain = perWork(hopped) / perWork(run) - 1;
-  console.log(`hopping: ${(100 * gain).toFixed(2)} % a unit of work, ${hopped.length} of ${run.length} blocks`);
-  assert.ok(hopped.length > 1_000 && hopped.length < run.length - 1_000, 'the hopper comes and goes');
-  assert.ok(gain < 0.03, `gain ${gain}`);
+test('a miner who stamps all of his blocks 15 s ahead earns at most 1 % more at 12 s a block, 6 % at 3 s', () => {
+  for (const [blockTimeMs, most] of [
+    [12_000, 1.01],
+    [3_000, 1.06],
+  ] as const) {
+    const share = aheadShare(1, 10_000, 0.1, blockTimeMs);
+    assert.ok(share / 0.1 < most && share > 0.1, `${blockTimeMs} ms: ${share}`);
+  }
+});
+
+test('a miner who works only while the difficulty is low gains less than 5 % a unit of work, however large he is', () => {
+  // Alone the others would settle at D = 1; all together at 2, or at 10.
+  for (const [times, until] of [
+    [2, 1.5],
+    [10, 1.2],
+    [10, 3.2],
+  ] as const) {
+    const { gain, there, longestGap } = hop(5, 12_000, { times, until });
+    assert.ok(there > 0.1 && there < 0.9, 'the hopper comes and goes');
+    assert.ok(gain < 0.05, `x${times} until ${until}: gain ${gain}`);
+    assert.ok(longestGap < 20, `a gap of ${longestGap} T`);
+  }
 });

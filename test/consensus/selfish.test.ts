@@ -1,68 +1,51 @@
-/** # Selfish: what withholding blocks earns under this fork choice (Eyal and Sirer's strategy, 10^5 blocks). */
+/** # Selfish: what withholding blocks earns under this fork choice, against Eyal and Sirer's closed form. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isBetter, type Weighed } from '../../src/consensus/choice.ts';
+import { type Contest, effectiveShare, eyalSirer, withhold } from '../economics/selfish.ts';
 
-function dice(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+const PLAIN = { gamma: 0, boost: 1, asert: false, seed: 17, blocks: 100_000 } satisfies Partial<Contest>;
 
-/** The share of the final chain that a withholder with this share of the work gets. */
-function revenue(share: number, seed: number, blocks = 100_000): number {
-  const random = dice(seed);
-  let arrival = 0n;
-  let [mine, others] = [0, 0];
-  // Both branches are counted from the last common block; what is public has an arrival at the honest nodes.
-  let [hidden, published, open] = [0, 0, 0];
-  const weighed = (length: number, at: bigint): Weighed => ({
-    totalDifficulty: BigInt(length),
-    arrival: at,
-    ticket: undefined,
-  });
-  for (let i = 0; i < blocks; i++) {
-    arrival += 2n;
-    if (random() < share) {
-      hidden++;
-      // A race at equal length: the next block of the withholder's own decides it.
-      if (published > 0 && published === open && hidden > open) {
-        mine += hidden;
-        [hidden, published, open] = [0, 0, 0];
-      }
-      continue;
+test('at equal difficulty a withholder earns what Eyal and Sirer compute, for his share of all chances', () => {
+  for (const boost of [1, 1.5]) {
+    for (const [alpha, gamma] of [
+      [0.1, 0],
+      [0.25, 0.5],
+      [0.3, 1],
+      [0.35, 0],
+    ] as const) {
+      const { share, standardError } = withhold({ ...PLAIN, alpha, gamma, boost });
+      const expected = eyalSirer(effectiveShare(alpha, boost), gamma);
+      const off = `${alpha} of the work, gamma ${gamma}, boost ${boost}: ${share} instead of ${expected}`;
+      assert.ok(Math.abs(share - expected) < 4 * standardError, off);
     }
-    open++;
-    if (hidden === 0 || hidden < open) {
-      others += open;
-      [hidden, published, open] = [0, 0, 0];
-    } else if (hidden === open + 1 && open >= 1 && published < open) {
-      // One ahead after having been two ahead or more: he shows all and wins.
-      mine += hidden;
-      [hidden, published, open] = [0, 0, 0];
-    } else {
-      published = Math.min(hidden, open);
-      // He answers the honest block at once, and still comes after it.
-      const honestFirst = isBetter(weighed(open, arrival), weighed(published, arrival + 1n));
-      assert.ok(honestFirst, 'of equal branches the one seen first stays');
-    }
-  }
-  return mine / (mine + others);
-}
-
-test('withholding earns less than its share up to a third of the work', () => {
-  for (const share of [0.1, 0.2, 0.25, 0.3]) {
-    const got = revenue(share, 17);
-    console.log(`withholding with ${share} of the work earns ${got.toFixed(3)} of the blocks`);
-    assert.ok(got < share, `${share} earns ${got}`);
   }
 });
 
-test('with more than a third it pays, so the test above can fail', () => {
-  assert.ok(revenue(0.42, 17) > 0.42);
+test('under our difficulty nobody gains by withholding with less than a third of all chances, seen second', () => {
+  for (const [alpha, boost] of [
+    [0.1, 1],
+    [0.2, 1],
+    [0.3, 1],
+    [0.1, 1.5],
+    [0.2, 1.5],
+  ] as const) {
+    const { share } = withhold({ ...PLAIN, asert: true, alpha, boost });
+    const honest = effectiveShare(alpha, boost);
+    assert.ok(honest < 1 / 3 && share < honest, `${alpha} boosted ${boost} earns ${share}, honestly ${honest}`);
+  }
+});
+
+test('a withholder does not slow the chain: lost blocks lower the difficulty', () => {
+  const { blockTime } = withhold({ ...PLAIN, asert: true, alpha: 0.4 });
+  assert.ok(Math.abs(blockTime - 1) < 0.01, `${blockTime} T`);
+});
+
+test('with more than a third it pays, and a quarter boosted to more than a third is enough', () => {
+  for (const [alpha, boost] of [
+    [0.42, 1],
+    [0.28, 1.5],
+  ] as const) {
+    const honest = effectiveShare(alpha, boost);
+    assert.ok(withhold({ ...PLAIN, asert: true, alpha, boost }).share > honest);
+  }
 });

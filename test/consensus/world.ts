@@ -41,6 +41,7 @@ import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
 import { map } from '../../src/runtime/storage.ts';
 import { rw } from '../../src/runtime/weights.ts';
+import type { Genesis } from '../../src/state/chain/load.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import type { ChainStore } from '../../src/state/store.ts';
 import { StateTree } from '../../src/state/tree.ts';
@@ -318,10 +319,12 @@ const genesisHeader: Header = {
   digest: [],
 };
 export const GENESIS = headerHash(genesisHeader);
+/** What a store of this chain begins with. */
+export const genesis: Genesis = { hash: GENESIS, header: Header.enc(genesisHeader), state: genesisTree };
 
 /** A fresh store of this chain. */
 export function newStore(): MemoryStore {
-  return MemoryStore.create({ hash: GENESIS, header: Header.enc(genesisHeader), state: genesisTree }, 'archive');
+  return MemoryStore.create(genesis, 'archive');
 }
 
 export interface NodeOptions {

@@ -12,13 +12,15 @@ import { LOADERS, type Loaders } from '../../src/crypto/native/loaders.ts';
 import { ED25519_PROBES, type Probe, SR25519_PROBES } from '../../src/crypto/native/probes.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { activeVerifiers, referenceVerifiers, verifySignature } from '../../src/crypto/verify.ts';
+import { activeVrf, referenceVrf } from '../../src/crypto/vrf.ts';
 
-const referenceSigner = activeSigner.ed25519;
+const referenceSigners = { ...activeSigner };
 function uninstall(): void {
   Object.assign(hash.activeHashes, hash.referenceHashes);
   Object.assign(activeVerifiers, referenceVerifiers);
   activeKeystream.chacha20 = chacha20KeystreamReference;
-  activeSigner.ed25519 = referenceSigner;
+  Object.assign(activeSigner, referenceSigners);
+  Object.assign(activeVrf, referenceVrf);
 }
 after(uninstall);
 
@@ -40,7 +42,7 @@ test('on this machine every fast path proves itself and is installed', async () 
     report.filter(({ active }) => active !== 'fast'),
     [],
   );
-  assert.equal(report.length, 8);
+  assert.equal(report.length, 9);
   for (const name of Object.keys(hash.referenceHashes) as (keyof hash.Hashes)[]) {
     assert.notEqual(hash.activeHashes[name], hash.referenceHashes[name], `${name} is not installed`);
   }

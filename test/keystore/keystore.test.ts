@@ -106,6 +106,18 @@ test('an insertion that was cut off leaves no key, and foreign files are passed 
   writeFileSync(join(dir, 'README'), 'not a key');
   assert.deepEqual(await keys.list(), [name]);
   await keys.insert('comp', 'ed25519', '//Bob');
-  assert.deepEqual(readdirSync(dir).sort(), [fileName(name), 'README'].sort());
+  assert.deepEqual(readdirSync(dir).sort(), ['.inserted', fileName(name), 'README'].sort());
   assert.deepEqual(await keystore('right').keys.list(), []);
+});
+
+test('a key that is lost is missed, until its owner takes it off the list', async () => {
+  const { dir, keys } = keystore('right');
+  const name = await keys.insert('comp', 'ed25519', '//Bob');
+  rmSync(join(dir, fileName(name)));
+  await refuses(keys.list(), 'Gone');
+  await refuses(keys.get('comp'), 'Gone');
+  writeFileSync(join(dir, '.inserted'), 'no name of a key');
+  await refuses(keys.list(), 'Malformed');
+  writeFileSync(join(dir, '.inserted'), '');
+  assert.deepEqual(await keys.list(), []);
 });

@@ -1,22 +1,38 @@
 /** # Drive: the loop gives everybody a turn. Machines and adapters are stand-ins that say what the loop asks of them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { AuthorInput, Submission } from '../../src/consensus/author.ts';
 import type { ChainInput } from '../../src/consensus/chain.ts';
 import { Drive, type DriveParts } from '../../src/node/drive.ts';
+import { StoreError } from '../../src/state/errors.ts';
 
-/** A drive whose sync hands over `count` blocks at its first step, and what happens in which order. */
-function driveOf(count: number) {
+/** Longer than the loop works on a block before it goes round. */
+const TURN_MS = 5;
+
+/**
+ * A drive whose sync hands over `count` blocks at its first step, and what happens in which order. A block is done
+ * after `steps` steps, each of which takes longer than a turn may.
+ */
+function driveOf(count: number, steps = 1) {
   const happened: string[] = [];
+  let left = 0;
   const bytes = new Uint8Array();
   const block = { header: bytes, opening: bytes, extrinsics: [], from: 'peer' };
   const imports = Array.from({ length: count }, () => ({ type: 'import', block }));
   const parts = {
     chain: {
       step(_now: number, input: ChainInput) {
-        if (input.type === 'block') happened.push('block');
+        if (input.type === 'block') {
+          happened.push('block');
+          left = steps;
+        } else if (left > 0) {
+          happened.push('more');
+        }
+        if (steps > 1) burn(TURN_MS);
+        left = Math.max(0, left - 1);
         return [];
       },
-      wakeAt: () => undefined,
+      wakeAt: () => (left > 0 ? 0 : undefined),
     },
     sync: { step: () => imports.splice(0), wakeAt: () => undefined },
     network: { onGossip() {}, onPeer() {}, handle() {} },
@@ -25,6 +41,12 @@ function driveOf(count: number) {
     },
   };
   return { drive: new Drive(parts as unknown as DriveParts), happened };
+}
+
+/** Holds the thread, as work does. */
+function burn(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
 }
 
 /** Lets the event loop go round, and notes each time that it did. */
@@ -43,6 +65,16 @@ test('of blocks that come at once each is imported in its own turn, so that othe
   assert.deepEqual(happened, ['block', 'others', 'block', 'others', 'block', 'others', 'others']);
 });
 
+test('a block that takes long is done over several turns, before the next one', async () => {
+  const { drive, happened } = driveOf(2, 3);
+  drive.start();
+  await rounds(happened, 7);
+  drive.stop();
+  const turn = (what: string) => [what, 'others'];
+  const block = [...turn('block'), ...turn('more'), ...turn('more')];
+  assert.deepEqual(happened, [...block, ...block, 'others']);
+});
+
 test('a drive that was stopped imports nothing more', async () => {
   const { drive, happened } = driveOf(3);
   drive.start();
@@ -53,4 +85,54 @@ test('a drive that was stopped imports nothing more', async () => {
     happened.filter((one) => one === 'block'),
     ['block'],
   );
+});
+
+test('after a failed write no machine is stepped any more, and nothing is told', async () => {
+  const happened: string[] = [];
+  const bytes = new Uint8Array();
+  const block = { header: bytes, opening: bytes, extrinsics: [], from: 'peer' };
+  const imports = Array.from({ length: 3 }, () => ({ type: 'import', block }));
+  const parts = {
+    chain: {
+      step(_now: number, input: ChainInput) {
+        if (input.type !== 'block') return [];
+        happened.push('block');
+        return [{ type: 'flush', sync: true }];
+      },
+      wakeAt: () => undefined,
+    },
+    store: { flush: () => Promise.reject(new StoreError('DiskError', 'full')) },
+    sync: { step: () => imports.splice(0), wakeAt: () => undefined },
+    network: { onGossip() {}, onPeer() {}, handle() {} },
+    onFatal: (error: unknown) => happened.push(error instanceof StoreError ? error.code : String(error)),
+  };
+  const drive = new Drive(parts as unknown as DriveParts);
+  drive.start();
+  await rounds(happened, 4);
+  drive.stop();
+  assert.deepEqual(happened, ['block', 'DiskError', 'others', 'others', 'others', 'others']);
+});
+
+test('while blocks may not be made no miner counts and no ticket is taken', async () => {
+  const counts: number[] = [];
+  const best = { hash: new Uint8Array(32), number: 7 };
+  const parts = {
+    author: {
+      step(_now: number, input: AuthorInput) {
+        if (input.type === 'miners') counts.push(input.count);
+        return [];
+      },
+      wakeAt: () => undefined,
+    },
+    sync: { isSyncing: () => false },
+    store: { best },
+  };
+  const drive = new Drive(parts as unknown as DriveParts);
+  drive.addMiner();
+  drive.setAuthoring(false);
+  const leave = drive.addMiner();
+  assert.deepEqual(await drive.submitTicket({} as Submission), { error: { code: 'UnknownTemplate', best } });
+  leave();
+  drive.setAuthoring(true);
+  assert.deepEqual(counts, [1, 0, 0, 0, 1]);
 });

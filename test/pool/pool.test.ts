@@ -176,6 +176,18 @@ test('a block with a foreign extrinsic of the same nonce usurps ours and frees w
   assert.deepEqual(notices(effects, 'later'), ['ready']);
 });
 
+test('a builder that takes its time goes through what was ready when it began, whatever a block takes out meanwhile', () => {
+  const world = new World();
+  const waiting = [0, 1, 2].map((nonce) => signed({ who: 'alice', nonce }));
+  for (const extrinsic of waiting) submit(world, extrinsic);
+  const taken = world.pool.ready();
+  const got = [taken.next().value?.bytes];
+  world.enact(waiting.slice(0, 2));
+  submit(world, signed({ who: 'bob', nonce: 0, tip: 9n }));
+  for (const { bytes } of taken) got.push(bytes);
+  assert.deepEqual(got, waiting);
+});
+
 test('an extrinsic without finality for 512 blocks ends its watch', () => {
   const world = new World();
   const extrinsic = signed({ who: 'alice', nonce: 0 });

@@ -17,7 +17,7 @@ import { checkShape, type Shape } from '../../src/compute/pouw/profile.ts';
 import { evaluateTicket, wins } from '../../src/compute/pouw/ticket.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
-import { RpcClient, RpcRefused } from '../../src/miner/rpc-client.ts';
+import { RpcClient, RpcDisconnected, RpcRefused } from '../../src/miner/rpc-client.ts';
 import type { FragmentJson, JobJson, TemplateJson, WorkJson } from '../../src/miner/wire.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
@@ -156,7 +156,10 @@ export class DevMiner {
       await this.#rpc.call('miner_submitTicket', [this.#win(template, fragment, job)]);
     } catch (error) {
       // A template that grew stale while its ticket was drawn: the next one comes. A call that `stop` cut off: none.
-      if (!this.#isStopped && !(error instanceof RpcRefused && /Template/.test(error.message))) throw error;
+      const isStale = error instanceof RpcRefused && /Template/.test(error.message);
+      // A node that has ended: who waits for its blocks will miss them.
+      const isGone = error instanceof RpcDisconnected;
+      if (!this.#isStopped && !isStale && !isGone) throw error;
     } finally {
       this.#isMining = false;
     }

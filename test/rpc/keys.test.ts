@@ -45,7 +45,7 @@ test('a new set of session keys is on disk, sealed, before it is told', async ()
   assert.match(String(result), /^0x[0-9a-f]{192}$/);
   assert.equal((await call(open, 'author_hasSessionKeys', result)).result, true);
   const keys = await keystore.list();
-  assert.deepEqual(keys.map(({ keyType }) => keyType).sort(), ['auth', 'comp', 'gran']);
+  assert.deepEqual(keys.map(({ keyType }) => keyType).sort(), ['comp', 'gran', 'slot']);
   const [first] = keys.filter(({ keyType }) => keyType === 'gran');
   assert.ok(first && String(result).startsWith(first.publicKey));
   assert.equal((await keystore.open(first)).keypair.scheme, 'ed25519');
@@ -59,7 +59,7 @@ test('a key that is inserted is there, under its own type alone', async () => {
   assert.equal((await call(open, 'author_hasKey', publicKey, 'gran')).result, false);
   assert.equal((await call(open, 'author_insertKey', 'gran', '//Alice//grandpa', publicKey)).result, null);
   assert.equal((await call(open, 'author_hasKey', publicKey, 'gran')).result, true);
-  assert.equal((await call(open, 'author_hasKey', publicKey, 'auth')).result, false);
+  assert.equal((await call(open, 'author_hasKey', publicKey, 'slot')).result, false);
 });
 
 test('a secret that does not give the named key is refused, and not repeated', async () => {
@@ -68,7 +68,7 @@ test('a secret that does not give the named key is refused, and not repeated', a
   for (const [type, uri] of [
     ['gran', '//Mallory//grandpa'],
     // The sr25519 key of the same text is another one.
-    ['auth', '//Bob//grandpa'],
+    ['slot', '//Bob//grandpa'],
     ['gran', 'no such words at all'],
   ] as const) {
     const { error } = await call(open, 'author_insertKey', type, uri, publicKey);

@@ -124,6 +124,8 @@ export interface ComputeChainOptions {
   readonly spec?: Partial<RuntimeSpec>;
   readonly pool?: bigint;
   readonly balances?: readonly (readonly [Bytes, bigint])[];
+  /** Accounts with what they have bonded. */
+  readonly bonds?: readonly (readonly [Bytes, bigint])[];
   /** In the place of the real one, where a test is about something else than the work itself. */
   readonly referee?: Partial<Referee>;
 }
@@ -198,6 +200,7 @@ export class ComputeChain {
       computePow: { authors: this.authors.map(listed) },
       jobs: { publicJobs: options.jobs ?? [0, 1, 2].map((i) => smallJob(i)), checkers: this.checkers.map(listed) },
       rewards: { pool: options.pool ?? 100_000_000n * UNIT },
+      staking: { stakers: (options.bonds ?? []).map(([who, bond]) => [ss58Encode(who, 42), bond, 'Idle']) },
     });
     const tree = StateTree.from(entries);
     const extrinsicsRoot = StateTree.empty(0).root;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Bytes, compare, concat, equal, startsWith, toHex, utf8 } from '../../src/base/bytes.ts';
+import { finish } from '../../src/base/work.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { bytesOf, keyOf } from '../../src/state/key.ts';
 import { StateTree } from '../../src/state/tree.ts';
@@ -83,6 +84,30 @@ test('whatever the order and grouping of changes, the tree is the one built from
       for (const [k, x] of entriesOf(model)) assert.ok(equal(tree.get(k) ?? utf8('absent'), x));
     }),
     { numRuns: 300 },
+  );
+});
+
+test('changed in pieces, the tree is the one changed at once, and the one it came from stays', () => {
+  const short = fc.uint8Array({ minLength: 1, maxLength: 3 });
+  const pairs = fc.array(fc.tuple(short, fc.option(fc.uint8Array({ maxLength: 40 }))), { size: '+2', maxLength: 400 });
+  fc.assert(
+    fc.property(version, pairs, pairs, (v, first, second) => {
+      const sets = [first, second].map((list) => new Map(list.map(([k, x]): [string, Bytes | null] => [keyOf(k), x])));
+      let [atOnce, inPieces] = [StateTree.empty(v), StateTree.empty(v)];
+      for (const changes of sets) {
+        const before = inPieces;
+        const root = toHex(before.root);
+        const work = before.changing(changes);
+        let pieces = 1;
+        for (; !work.next().done; pieces++) assert.equal(toHex(before.root), root);
+        assert.equal(pieces, Math.max(1, Math.ceil(changes.size / 64)));
+        [atOnce, inPieces] = [atOnce.with(changes), finish(before.changing(changes))];
+        assert.equal(toHex(inPieces.root), toHex(atOnce.root));
+        if (inPieces !== before) assert.ok(inPieces.follows(before.root, changes));
+      }
+      assert.deepEqual([...inPieces.entries()], [...atOnce.entries()]);
+    }),
+    { numRuns: 60 },
   );
 });
 

@@ -57,7 +57,7 @@ const INSERT_FLAGS = {
   'key-type': {
     kind: 'value',
     value: 'TYPE',
-    help: 'four characters: gran votes, auth authors, comp mines, chek checks, acco owns',
+    help: 'four characters: gran votes, slot authors, comp mines, chek checks, acco owns',
   },
   scheme: { kind: 'value', value: 'NAME', help: 'sr25519, ed25519 or ecdsa' },
   help: { kind: 'flag', short: 'h', help: 'this text' },
@@ -132,7 +132,7 @@ async function insert(argv: readonly string[], terminal: Terminal): Promise<numb
   }
   const keyType = options['key-type'];
   if (keyType === undefined || !/^[\x21-\x7e]{4}$/.test(keyType)) {
-    throw new UsageError('--key-type: four characters, such as gran, auth, comp, chek or acco');
+    throw new UsageError('--key-type: four characters, such as gran, slot, comp, chek or acco');
   }
   if (options.scheme === undefined) throw new UsageError('--scheme: sr25519, ed25519 or ecdsa');
   const scheme = schemeOf(options.scheme);

@@ -21,7 +21,8 @@ export function configOf(options: NodeOptions): NodeConfig {
   const tmp = options.tmp || (options.dev && options['base-path'] === undefined);
   const validator = options.validator || options.dev || identity !== undefined;
   // One and Two are in no genesis: they run nodes, and mine once they have registered by work.
-  const starts = validator && isTest && identity !== undefined && !['One', 'Two'].includes(identity.name);
+  const isMined = spec.consensus.authoring === 'computePow';
+  const starts = validator && isTest && isMined && identity !== undefined && !['One', 'Two'].includes(identity.name);
   if ((options.sync ?? 'full') !== 'full') {
     throw new UsageError(`--sync ${options.sync}: this version has full only`);
   }

@@ -4,14 +4,16 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
+import type { Keypair } from '../../crypto/keypair.ts';
 import { installFastPaths } from '../../crypto/native/install.ts';
 import { KeystoreError } from '../../keystore/errors.ts';
-import type { Keystore } from '../../keystore/keystore.ts';
+import type { Keystore, StoredKey } from '../../keystore/keystore.ts';
 import { startChildren } from '../../node/children.ts';
 import type { NodeConfig } from '../../node/config.ts';
 import { type RunningNode, startNode } from '../../node/node.ts';
 import { NODE_NAME, NODE_VERSION } from '../../node/version.ts';
 import { fundedAccounts } from '../dev-accounts.ts';
+import { operatorCode } from '../exit-codes.ts';
 import { parseFlags, usage } from '../flags.ts';
 import { type LogFilter, logFilter } from '../log-filter.ts';
 import { keystoreOf } from '../secrets.ts';
@@ -34,25 +36,32 @@ export async function nodeCommand(argv: readonly string[], terminal: Terminal): 
   const log = logFilter(terminal, options.log, options['detailed-log-output']);
   const config = configOf(options);
   try {
-    const keystore = await openKeystore(options, config, log);
+    const { keystore, authoringKeys } = await openKeystore(options, config, log);
     for (const path of await installFastPaths()) {
       if (path.active === 'reference') log('warn', `crypto: ${path.name}: slow reference in use: ${path.reason}`);
     }
-    return await run({ config, keystore, log, terminal, withParent: options['end-with-parent'] });
+    const keyed = { ...config, authoringKeys };
+    return await run({ config: keyed, keystore, log, terminal, withParent: options['end-with-parent'] });
   } finally {
     if (config.tmp) rmSync(config.basePath, { recursive: true, force: true });
   }
 }
 
+interface OpenKeystore {
+  readonly keystore: Keystore;
+  /** Those that take turns at authoring. */
+  readonly authoringKeys: readonly Keypair[];
+}
+
 /** Opens every key once: a wrong passphrase or a readable file ends the start, not the first signature. */
-async function openKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<Keystore> {
+async function openKeystore(options: NodeOptions, config: NodeConfig, log: LogFilter): Promise<OpenKeystore> {
   const { spec, basePath, tmp } = config;
   const isDev = tmp || spec.chainType === 'Development';
   const keystore = await keystoreOf(options, join(basePath, 'chains', spec.id), isDev);
-  const opened: string[] = [];
+  const opened: StoredKey[] = [];
   for (const key of await keystore.list()) {
     try {
-      opened.push((await keystore.open(key)).keyType);
+      opened.push(await keystore.open(key));
     } catch (error) {
       const isOpen = error instanceof KeystoreError && (error.code === 'Readable' || error.code === 'Plain');
       // Network tools put plain keys where everybody can read them. On a chain of well-known keys that hurts nobody.
@@ -60,8 +69,11 @@ async function openKeystore(options: NodeOptions, config: NodeConfig, log: LogFi
       log('warn', `keystore: a key is not used: ${error.message}`);
     }
   }
-  if (opened.length > 0) log('info', `keystore: ${opened.join(', ')}`);
-  return keystore;
+  if (opened.length > 0) log('info', `keystore: ${opened.map(({ keyType }) => keyType).join(', ')}`);
+  return {
+    keystore,
+    authoringKeys: opened.filter(({ keyType }) => keyType === 'slot').map(({ keypair }) => keypair),
+  };
 }
 
 interface Run {
@@ -79,8 +91,11 @@ async function run({ config, keystore, log, terminal, withParent }: Run): Promis
     log,
     keystore,
     onFatal: (error) => {
-      terminal.err(`fatal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      fatal.resolve(70);
+      // A failed disk is the operator's to mend: one line. Everything else is ours: where it happened.
+      const code = operatorCode(error);
+      const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
+      terminal.err(`fatal: ${code === undefined ? stack : message}`);
+      fatal.resolve(code ?? 70);
     },
   });
   banner(node, log);

@@ -330,7 +330,7 @@ export class Grandpa implements Finality {
     this.out.push({ type: 'relay' });
   }
 
-  /** Others are in a later set: what we lack is the proof of the end of ours, on our best branch or another. */
+  /** Others are in a later set: what we lack is the proof of the block that ends ours, whatever branch it is on. */
   private askEnd(now: Millis, peer: string): void {
     const { best } = this.chain;
     const end = this.changes?.at(best.hash)?.change?.end;

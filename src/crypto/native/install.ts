@@ -12,6 +12,8 @@ import { activeHashes, referenceHashes } from '../hash.ts';
 import { activeSigner } from '../keypair.ts';
 import { sr25519Expand, sr25519PublicKey, sr25519SignReference } from '../sr25519.ts';
 import { activeVerifiers, type Verifier } from '../verify.ts';
+import { activeVrf } from '../vrf.ts';
+import { fastSigner, fastVrf, proveEqual } from './fast-sr25519.ts';
 import { type Ed25519Signer, LOADERS, type Loaders } from './loaders.ts';
 import { ED25519_PROBES, type Probe, SR25519_PROBES } from './probes.ts';
 
@@ -127,6 +129,19 @@ const CANDIDATES: readonly Candidate[] = [
       const sign = (message: Bytes) => sr25519SignReference(secret, message);
       sameVerdicts(fast, [...SR25519_PROBES, ...fresh(sign, sr25519PublicKey(secret))]);
       return () => Object.assign(activeVerifiers, { sr25519: fast });
+    },
+  },
+  {
+    name: 'sr25519 signing and VRF (sodium-native)',
+    async prove(loaders) {
+      const group = await loaders.sr25519Group();
+      const [signer, vrf] = [fastSigner(group), fastVrf(group)];
+      const secret = sr25519Expand(random(32));
+      proveEqual(vrf, signer, { secret, publicKey: sr25519PublicKey(secret) });
+      return () => {
+        Object.assign(activeSigner, { sr25519: signer });
+        Object.assign(activeVrf, vrf);
+      };
     },
   },
 ];

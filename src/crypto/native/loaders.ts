@@ -5,6 +5,7 @@ import { chacha20KeystreamReference, type Keystream } from '../chacha20.ts';
 import { ed25519VerifyReference } from '../ed25519.ts';
 import { type Hashes, referenceHashes } from '../hash.ts';
 import type { Verifier } from '../verify.ts';
+import { Ristretto } from './ristretto.ts';
 import { loadSchnorrkel } from './schnorrkel.ts';
 
 export type Ed25519Signer = (seed: Bytes, publicKey: Bytes, message: Bytes) => Bytes;
@@ -18,6 +19,7 @@ export interface Loaders {
   ed25519(): Promise<Verifier>;
   ed25519Signer(): Promise<Ed25519Signer>;
   sr25519(): Promise<Verifier>;
+  sr25519Group(): Promise<Ristretto>;
 }
 
 const SODIUM_MIN_HASH = 16;
@@ -99,4 +101,9 @@ export const LOADERS: Readonly<Loaders> = {
   },
 
   sr25519: loadSchnorrkel,
+
+  async sr25519Group() {
+    const { default: sodium } = await import('sodium-native');
+    return new Ristretto(sodium);
+  },
 };

@@ -123,11 +123,11 @@ function blockOf(backend: Backend, headers: Headers, hash: Bytes): unknown {
   const body = backend.store.body(hash);
   if (!header || !body) return null;
   const opening = backend.store.opening(hash);
-  // As real nodes send them: engine id and payload as lists of bytes.
+  // As real nodes send them: engine id and payload as lists of bytes. A turn has nothing to open.
   const justifications = [
     [POW_ENGINE, opening],
     [GRANDPA, backend.store.justification(hash)],
-  ].flatMap(([engine, proof]) => (engine && proof ? [[engine, [...proof]]] : []));
+  ].flatMap(([engine, proof]) => (engine && proof?.length ? [[engine, [...proof]]] : []));
   return {
     block: { header, extrinsics: body.map(toHex) },
     justifications: justifications.length > 0 ? justifications : null,

@@ -1,7 +1,9 @@
 /** # compute_*: jobs, rounds, fragments, certificates and difficulty, as the state has them. */
 import { type Bytes, equal } from '../../base/bytes.ts';
+import { itemsOf, POW_ENGINE } from '../../primitives/digest.ts';
 import { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
+import { readSlotSealed } from '../../primitives/slots.ts';
 import * as compute from '../../runtime/compute-view.ts';
 import type { Certificate } from '../../runtime/pallets/certificates.ts';
 import type { Fragment, JobSpec, Round, RoundRecord } from '../../runtime/pallets/jobs/state.ts';
@@ -83,7 +85,7 @@ function accountMethods(): Method[] {
     }),
     method('compute_boost', [account, optionalHash], (context, who, at) => {
       return read(context, at, (view) => {
-        const author = compute.sealAuthor(view, who);
+        const author = compute.sealAuthor(view, who, context.backend.runtime.spec);
         return author ? { boostPpm: author.boostPpm } : null;
       });
     }),
@@ -124,16 +126,27 @@ function jobOf(view: StateView, id: Bytes): KnownJob | undefined {
   return compute.allJobs(view).find((job) => equal(job.id, id));
 }
 
-/** Who won a block, and with which work. */
+/** Who made a block, and with which work he won it, if it had to be won. */
 function blockJson({ store, meta: metaOf }: Backend, view: StateView, block: BlockRef): unknown {
   const meta = metaOf(block.hash);
-  const header = store.header(block.hash);
-  if (!header || !meta || block.number === 0) return null;
-  const { preRuntime, seal } = readSealed(Header.dec(header));
+  const bytes = store.header(block.hash);
+  if (!bytes || !meta || block.number === 0) return null;
+  const header = Header.dec(bytes);
+  const place = { number: block.number, hash: toHex(block.hash) };
+  const common = {
+    ticket: meta.ticket ? toHex(meta.ticket) : null,
+    difficulty: meta.difficulty,
+    timestampMs: meta.timestampMs,
+    transactions: store.body(block.hash)?.length ?? 0,
+  };
+  if (itemsOf(header.digest, 'PreRuntime', POW_ENGINE).length === 0) {
+    const { author, slot } = readSlotSealed(header);
+    return { ...place, author: toHex(author), slot, ...common };
+  }
+  const { preRuntime, seal } = readSealed(header);
   const fragment = compute.fragmentById(view, preRuntime.fragment);
   return {
-    number: block.number,
-    hash: toHex(block.hash),
+    ...place,
     author: toHex(preRuntime.author),
     fragment: toHex(preRuntime.fragment),
     job: fragment ? toHex(fragment.job) : null,
@@ -146,10 +159,7 @@ function blockJson({ store, meta: metaOf }: Backend, view: StateView, block: Blo
     tile: { ti: seal.ti, tj: seal.tj, s: seal.s },
     rootA: toHex(seal.rootA),
     rootB: toHex(seal.rootB),
-    ticket: meta.ticket ? toHex(meta.ticket) : null,
-    difficulty: meta.difficulty,
-    timestampMs: meta.timestampMs,
-    transactions: store.body(block.hash)?.length ?? 0,
+    ...common,
   };
 }
 

@@ -10,6 +10,7 @@ import { computeMethods } from './compute.ts';
 import { grandpaMethods } from './grandpa.ts';
 import { minerMethods } from './miner.ts';
 import { rewardsMethods } from './rewards.ts';
+import { stakingMethods } from './staking.ts';
 import { stateMethods } from './state.ts';
 import { systemMethods } from './system.ts';
 import { transactionMethods } from './transaction.ts';
@@ -27,6 +28,7 @@ export function allMethods(): Method[] {
     ...grandpaMethods(),
     ...computeMethods(),
     ...rewardsMethods(),
+    ...stakingMethods(),
     ...minerMethods(),
     method('rpc_methods', [], ({ registry }) => ({ methods: registry.names() })),
     discoverMethod(),

@@ -17,7 +17,7 @@ export function minerMethods(): Method[] {
         const { backend } = context;
         const tellWork = (): void => sink.emit({ type: 'work', ...workJson(backend, who) });
         const tellTemplate = (): void => {
-          const template = templateJson(backend);
+          const template = templateJson(backend, who);
           if (template) sink.emit(template);
         };
         await context.turns.run(tellWork);
@@ -68,8 +68,8 @@ export function minerMethods(): Method[] {
   ];
 }
 
-function templateJson(backend: Backend): unknown {
-  const template = backend.template();
+function templateJson(backend: Backend, who: Bytes): unknown {
+  const template = backend.template(who);
   if (!template) return undefined;
   return {
     type: 'template',

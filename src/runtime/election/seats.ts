@@ -7,7 +7,7 @@
  */
 import { type Bytes, compare, concat, littleEndian, utf8 } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
-import { Dice } from '../pallets/jobs/dice.ts';
+import { Dice } from '../dice.ts';
 import type { Voter } from './ballots.ts';
 import { ElectionError } from './errors.ts';
 import { type Assignment, type Round, seqPhragmen, type Winner } from './phragmen.ts';
@@ -58,10 +58,15 @@ export function fillSeats(
     if (next !== undefined && compare(next, who) === 0) passed++;
     else if (bond >= rule.minBond) urn.push(who);
   }
-  const count = Math.min(rule.lots, mostLots(voted.length), urn.length);
-  const drawn = new Dice(election.seed).distinct(count, urn.length).map((n) => urn[n] as Bytes);
+  const drawn = drawLots(urn, Math.min(rule.lots, mostLots(voted.length)), election.seed);
   const { assignments, rounds } = outcome;
   return { voted, drawn, urn, assignments, rounds };
+}
+
+/** At most `count` of the urn (ascending), each as likely as the others, none twice. */
+export function drawLots(urn: readonly Bytes[], count: number, seed: Bytes): Bytes[] {
+  const drawn = Math.min(count, urn.length);
+  return new Dice(seed).distinct(drawn, urn.length).map((n) => urn[n] as Bytes);
 }
 
 /** How many seats may fall by lot beside `voted` ones: the most for which 3 * lots < voted + lots. */

@@ -25,6 +25,7 @@ export {
   repatriate,
   reserve,
   slash,
+  slashHeld,
   slashReserved,
   unlock,
   unreserve,

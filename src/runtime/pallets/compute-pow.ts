@@ -9,20 +9,26 @@ import { type Bytes, concat, equal, utf8 } from '../../base/bytes.ts';
 import { bool, fixed, hash, type Of, option, struct, u16, u32, u64, u128, vec } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { MultiSignature } from '../../primitives/account.ts';
+import { itemsOf, POW_ENGINE } from '../../primitives/digest.ts';
+import type { Header } from '../../primitives/header.ts';
 import { readSealed } from '../../primitives/pow.ts';
+import { countsAsBoosted, winsWithin, withWin } from '../boost.ts';
 import type { Chain } from '../chain.ts';
 import { ConfigError } from '../config.ts';
-import { nextRegistrationPrice, registrationDifficulty, shownCapacity } from '../economy.ts';
+import { eraOf } from '../context.ts';
+import { nextRegistrationPrice, registrationDifficulty, STREAM_ERAS, shownCapacity } from '../economy.ts';
 import { invalid } from '../errors.ts';
 import { constant, event, pallet, rules, type Scope } from '../pallet.ts';
-import type { RuntimeSpec } from '../spec.ts';
 import { identity, map, twox64Concat, value } from '../storage.ts';
 import { AccountId } from '../types.ts';
 import { rw } from '../weights.ts';
 import { BARE_LONGEVITY, bareMessage, genesisHash } from './bare.ts';
 import { JobsDeclared } from './jobs/state.ts';
-import { holdAuthorPay, RewardsDeclared } from './rewards.ts';
+import { holdAuthorPay, RewardsDeclared, vestAuthorPay } from './rewards.ts';
+import { noteAuthor } from './staking/pay.ts';
+import { StakingDeclared } from './staking/state.ts';
 import { System } from './system.ts';
+import { headerAuthor } from './transaction-payment.ts';
 
 const PATH = 'pallet_compute_pow';
 /** Tickets of a registration, and the age up to which its anchor block is taken (rule E). */
@@ -72,6 +78,9 @@ export const Win = struct(
 );
 export type Win = Of<typeof Win>;
 
+/** Boosted wins of an account in an era. */
+const EraWins = struct({ era: u32, wins: u32 }, { path: `${PATH}::EraWins` });
+
 const RegistrationTicket = struct({ attempt: u32, ti: u32, tj: u32, s: u32 }, { path: `${PATH}::RegistrationTicket` });
 
 const HEIGHT = twox64Concat(u32, 'heights are given by the chain');
@@ -89,6 +98,7 @@ export const ComputePowDeclared = pallet('ComputePow', {
     KeyOwner: map('The account of a compute key.', fixed(32), AccountId),
     Beacon: map('beacon_h for the last blocks.', HEIGHT, hash),
     Wins: map('Blocks won with a fragment, in order.', identity(hash, 'an id is a hash'), vec(Win, MAX_WINS), []),
+    BoostedWins: map('Wins that counted with a boost, of the last 24 eras.', AccountId, vec(EraWins, STREAM_ERAS), []),
     Wanting: value(
       'Accounts that registered in this block: the next one gives them fragments.',
       vec(AccountId, REGISTRATIONS_PER_BLOCK),
@@ -220,11 +230,6 @@ export function beaconAt(chain: Chain, height: number): Bytes {
   return must(at.state.Beacon.get(Math.max(0, height)), `beacon of height ${height}`);
 }
 
-/** The height that the rules of block `number` call settled: never the block's own, whose ticket is not known yet. */
-export function settledHeight(number: number, { settleDepth }: Pick<RuntimeSpec, 'settleDepth'>): number {
-  return Math.max(0, number - Math.max(1, settleDepth));
-}
-
 /** The account is an author no more; what it claimed is still checked and paid. */
 export function removeAuthor(chain: Chain, account: Bytes): void {
   const at = chain.use(ComputePowDeclared);
@@ -261,10 +266,31 @@ function provesWork(at: At, args: Omit<Of<typeof SignedRegistration>, 'key'>, ge
 function recordParent(at: At): void {
   const { header, ticket } = at.block.parent;
   if (header.number === 0 || !ticket) return;
+  extendBeacon(at, header.number, ticket);
+  // A header of a turn has no `pow_` item (primitives/slots.ts); one that was won may have items of any engine.
+  if (itemsOf(header.digest, 'PreRuntime', POW_ENGINE).length > 0) recordWin(at, header);
+  else paySlot(at, header);
+}
+
+/** `ticket`: what won the block, or what the author of the slot drew (ECONOMY.md rule B). */
+function extendBeacon(at: At, number: number, ticket: Bytes): void {
+  const before = must(at.state.Beacon.get(number - 1), 'the beacon is a chain');
+  at.state.Beacon.put(number, blake2_256(concat(before, ticket)));
+  if (number > BEACONS) at.state.Beacon.delete(number - BEACONS);
+}
+
+/** Whose turn it was is proven by the seal itself: there is nothing to wait for. */
+function paySlot(at: At, header: Header): void {
+  const author = must(headerAuthor(header), 'a sealed header names its author');
+  noteAuthor(at, author);
+  // Where the pay of blocks is shared with voters and losers, staking has just set it aside.
+  if (at.spec.staking.splitsPay && at.use(StakingDeclared).state.ActiveEra.get() !== undefined) return;
+  vestAuthorPay(at, author, holdAuthorPay(at, author));
+}
+
+function recordWin(at: At, header: Header): void {
   const { preRuntime: pre, seal } = readSealed(header);
-  const before = must(at.state.Beacon.get(header.number - 1), 'the beacon is a chain');
-  at.state.Beacon.put(header.number, blake2_256(concat(before, ticket)));
-  if (header.number > BEACONS) at.state.Beacon.delete(header.number - BEACONS);
+  countBoosted(at, pre.author, header.number);
   at.emit.BlockWon({ author: pre.author, fragment: pre.fragment, step: pre.step, node: pre.node });
   const fragment = at.use(JobsDeclared).state.Fragments.get(pre.fragment);
   if (fragment === undefined) return;
@@ -274,4 +300,13 @@ function recordParent(at: At): void {
     ...wins,
     { height: header.number, step: pre.step, node: pre.node, root_a: seal.rootA, root_b: seal.rootB, pay },
   ]);
+}
+
+/** Counts a win of block `number` that had a boost, as its author's parent state gave it (rule R). */
+function countBoosted(at: At, author: Bytes, number: number): void {
+  const sources = { staking: at.use(StakingDeclared).state, rewards: at.use(RewardsDeclared).state };
+  const era = eraOf(number, at.spec.eraBlocks);
+  const list = at.state.BoostedWins.get(author);
+  if (!countsAsBoosted(sources, at.spec, author, number, winsWithin(list, era))) return;
+  at.state.BoostedWins.put(author, withWin(list, era));
 }

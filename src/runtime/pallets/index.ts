@@ -3,15 +3,27 @@ import type { PalletSource } from '../calls.ts';
 import { CORE_PALLETS } from '../pallets.ts';
 import { Certificates } from './certificates.ts';
 import { ComputePow } from './compute-pow.ts';
-import { grandpa, RECORD_ONLY } from './grandpa.ts';
+import { grandpa } from './grandpa.ts';
 import { Jobs } from './jobs.ts';
+import { Offences } from './offences.ts';
 import { Rewards } from './rewards.ts';
+import { session } from './session.ts';
+import { Slots } from './slots.ts';
+import { planSession, Staking } from './staking.ts';
+import { STAKED_VOTERS, tellVoters } from './voters.ts';
 
+/** Of chains whose blocks are won by work. */
 export const PALLETS: readonly PalletSource[] = [
   ...CORE_PALLETS,
-  grandpa(RECORD_ONLY),
+  grandpa(STAKED_VOTERS),
+  session({ manager: planSession, handlers: [tellVoters] }),
+  Staking,
+  Offences,
   ComputePow,
   Jobs,
   Certificates,
   Rewards,
 ] as unknown as readonly PalletSource[];
+
+/** Of chains whose authorities take turns. */
+export const SLOT_PALLETS: readonly PalletSource[] = [...PALLETS, Slots as unknown as PalletSource];

@@ -7,7 +7,6 @@
  */
 import type { Bytes } from '../../base/bytes.ts';
 import { min } from '../../base/fixed.ts';
-import type { StateReader } from '../access.ts';
 import type { Chain } from '../chain.ts';
 import * as economy from '../economy.ts';
 import { rules } from '../pallet.ts';
@@ -16,7 +15,7 @@ import { credit, lock } from './balances.ts';
 import { brokenLedger, payEra, standingIn } from './rewards/era.ts';
 import { type Payout, RewardsDeclared, type RewardsScope } from './rewards/state.ts';
 
-export { scoreOf, standingIn } from './rewards/era.ts';
+export { scoreOf, stakeFor, standingIn } from './rewards/era.ts';
 export { type Earned, type EraRecord, RewardsDeclared, Standing } from './rewards/state.ts';
 
 /** Balances' name of the lock under which earned tokens serve as bond (rule E). */
@@ -104,15 +103,6 @@ export function damage(chain: Chain, account: Bytes, what: 'fraud' | 'timeout'):
   const lower = what === 'fraud' ? economy.reputationAfterFraud : economy.reputationAfterTimeout;
   const era = Math.max(0, at.block.era - 1);
   at.state.Reputation.put(account, { perbill: lower(reputationOf(chain, account)), era });
-}
-
-type Reader = StateReader<(typeof RewardsDeclared)['storage']>;
-
-/** Streamed CU of one miner in an era of the last 24: a 24th of what was minted in it and in the 23 before. */
-export function streamedWork(state: Pick<Reader, 'Minted'>, account: Bytes, era: number): bigint {
-  let minted = 0n;
-  for (let e = Math.max(0, era - economy.STREAM_ERAS + 1); e <= era; e++) minted += state.Minted.get(e, account);
-  return economy.streamed(minted);
 }
 
 /** Pays the next accounts of the queue, in the order of the state. */

@@ -7,7 +7,7 @@
  */
 import { clamp, mulDivFloor, PERBILL } from '../../base/fixed.ts';
 import { named, option, struct, u8, u128 } from '../../codec/index.ts';
-import { itemsOf, POW_ENGINE } from '../../primitives/digest.ts';
+import { itemsOf, POW_ENGINE, SLOT_ENGINE } from '../../primitives/digest.ts';
 import type { Header } from '../../primitives/header.ts';
 import type { DispatchInfo } from '../calls.ts';
 import type { Chain } from '../chain.ts';
@@ -112,9 +112,9 @@ export function reportFee(chain: Chain, who: AccountId, actual_fee: bigint, tip:
 
 const ACCOUNT_BYTES = 32;
 
-/** The account that a header's `pow_` PreRuntime names: its first 32 bytes. */
-export function headerAuthor(header: Header): AccountId | undefined {
-  const data = itemsOf(header.digest, 'PreRuntime', POW_ENGINE)[0];
+/** The account that a header's `pow_` or `slot` PreRuntime names: its first 32 bytes. */
+export function headerAuthor({ digest }: Header): AccountId | undefined {
+  const data = itemsOf(digest, 'PreRuntime', POW_ENGINE)[0] ?? itemsOf(digest, 'PreRuntime', SLOT_ENGINE)[0];
   return data === undefined || data.length < ACCOUNT_BYTES ? undefined : data.slice(0, ACCOUNT_BYTES);
 }
 

@@ -23,8 +23,8 @@ export interface Anchor {
   readonly closed: boolean;
 }
 
-/** Writes the anchor so that a crash leaves the old one or the new one. */
-export async function writeAnchor(path: string, anchor: Anchor): Promise<void> {
+/** Writes the anchor so that a crash leaves the old one or the new one; `beforeRename` is told that it lies beside. */
+export async function writeAnchor(path: string, anchor: Anchor, beforeRename = (): void => {}): Promise<void> {
   const text = JSON.stringify({
     schema: anchor.schema,
     genesis: toHex(anchor.genesis),
@@ -42,6 +42,7 @@ export async function writeAnchor(path: string, anchor: Anchor): Promise<void> {
     } finally {
       await file.close();
     }
+    beforeRename();
     await rename(beside, path);
   } catch (error) {
     throw diskError('anchor', error);

@@ -20,18 +20,35 @@ import type { DurableStore } from '../store.ts';
 import { type Anchor, readAnchor, writeAnchor } from './anchor.ts';
 import { Database, diskError } from './database.ts';
 import { Journal } from './journal.ts';
-import { checkTables } from './tables.ts';
+import { checkTables, scrubTables } from './tables.ts';
 
 const ANCHOR_FILE = 'anchor';
 const DATABASE_FOLDER = 'db';
 const CACHE_BYTES = 8 * 1024 * 1024;
 /** Tables up to this size together are checked, and their records read, at every start: about 0.5 s. */
 const CHECKED_AT_START = 64 * 1024 * 1024;
-/** After a stop that was not clean the newest tables up to this size are checked: about 3 s. */
+/** After a stop that was not clean the newest tables up to this size are checked: about 1.5 s. */
 const CHECKED_AFTER_CRASH = 1024 * 1024 * 1024;
 
 /** Sorts after every key. */
 const END = '\xff';
+
+/** Steps between which a crash leaves different files behind, in their order. */
+export const STORE_POINTS = [
+  'open:begin',
+  'open:made',
+  'open:tables',
+  'open:database',
+  'open:records',
+  'open:loaded',
+  'open:anchored',
+  'flush:taken',
+  'flush:written',
+  'flush:anchor',
+  'flush:anchored',
+] as const;
+export type StorePoint = (typeof STORE_POINTS)[number];
+type Reach = (point: StorePoint) => void;
 
 export interface LevelStoreOptions {
   /** The chain's own folder, `<base>/chains/<id>`; made if it is missing. */
@@ -41,6 +58,10 @@ export interface LevelStoreOptions {
   readonly pruning?: Pruning;
   /** LevelDB's block cache, 8 MiB by default: states are read from memory, not from it. */
   readonly cacheBytes?: number;
+  /** Bytes of tables that are checked before it opens; by default 64 MiB, 1 GiB after a stop that was not clean. */
+  readonly checkedBytes?: number;
+  /** Told of each step as it is reached: where the crash harness ends the process (test/crash). */
+  readonly onPoint?: Reach;
 }
 
 interface Files {
@@ -49,6 +70,9 @@ interface Files {
   readonly anchorPath: string;
   /** Number of the last batch that the anchor names. */
   readonly anchored: number;
+  /** The database's folder, where tables were left unchecked when it opened. */
+  readonly unchecked: string | undefined;
+  readonly reach: Reach;
 }
 
 export class LevelStore extends Chain implements DurableStore {
@@ -65,19 +89,26 @@ export class LevelStore extends Chain implements DurableStore {
 
   /** Opens the chain in a folder, or creates it there if there is none. StoreError otherwise, and nothing is open. */
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
-    const { dir, genesis, pruning = 256, cacheBytes = CACHE_BYTES } = options;
+    const { dir, genesis, pruning = 256, cacheBytes = CACHE_BYTES, onPoint: reach = () => {} } = options;
     const anchorPath = join(dir, ANCHOR_FILE);
     const databasePath = join(dir, DATABASE_FOLDER);
+    reach('open:begin');
     const anchor = await readAnchor(anchorPath);
     const exists = await holdsFiles(databasePath);
     if (anchor !== undefined) checkAnchor(anchor, genesis, exists);
     if (anchor === undefined && !exists) await create(genesis, databasePath, cacheBytes);
+    reach('open:made');
     await Database.ensureFree(databasePath);
-    const stored = await checkTables(databasePath, anchor?.closed ? CHECKED_AT_START : CHECKED_AFTER_CRASH);
+    const { checkedBytes = anchor?.closed ? CHECKED_AT_START : CHECKED_AFTER_CRASH } = options;
+    const tables = await checkTables(databasePath, checkedBytes);
+    reach('open:tables');
     const database = await Database.open(databasePath, { create: false, cacheBytes });
     try {
-      if (stored <= CHECKED_AT_START) await verifyDatabase(database, false);
-      return await load(genesis, pruning, database, anchorPath, anchor);
+      reach('open:database');
+      if (tables.all && tables.bytes <= CHECKED_AT_START) await verifyDatabase(database, false);
+      reach('open:records');
+      const unchecked = tables.all ? undefined : databasePath;
+      return await load(genesis, pruning, { database, anchorPath, anchor, unchecked, reach });
     } catch (error) {
       await database.close();
       throw error;
@@ -91,6 +122,12 @@ export class LevelStore extends Chain implements DurableStore {
 
   flush(sync: boolean): Promise<void> {
     return this.inTurn(() => this.write(sync));
+  }
+
+  /** Checks the tables that were too many to check before it opened, while everything else goes on. */
+  async scrub(): Promise<void> {
+    const { unchecked } = this.files;
+    if (unchecked !== undefined) await scrubTables(unchecked);
   }
 
   verify(): Promise<void> {
@@ -124,16 +161,19 @@ export class LevelStore extends Chain implements DurableStore {
 
   private async write(sync: boolean): Promise<void> {
     if (this.failure !== undefined) throw this.failure;
-    const { database, journal, anchorPath } = this.files;
+    const { database, journal, anchorPath, reach } = this.files;
     const idle = this.queue.bytes === 0 && (!sync || this.anchored === journal.batch);
     if (idle) return;
     try {
       const writes = journal.number(this.takeBatch());
       const anchor = this.anchorNow(false);
+      reach('flush:taken');
       journal.wrote(await database.write(writes, sync));
+      reach('flush:written');
       this.queue.landed();
       if (!sync) return;
-      await writeAnchor(anchorPath, anchor);
+      await writeAnchor(anchorPath, anchor, () => reach('flush:anchor'));
+      reach('flush:anchored');
       this.anchored = journal.batch;
     } catch (error) {
       this.failure = error;
@@ -159,13 +199,16 @@ async function create(genesis: Genesis, path: string, cacheBytes: number): Promi
   await inFiles('create', () => rename(beside, path));
 }
 
-async function load(
-  genesis: Genesis,
-  pruning: Pruning,
-  database: Database,
-  anchorPath: string,
-  found: Anchor | undefined,
-): Promise<LevelStore> {
+interface Found {
+  readonly database: Database;
+  readonly anchorPath: string;
+  readonly unchecked: string | undefined;
+  readonly anchor: Anchor | undefined;
+  readonly reach: Reach;
+}
+
+async function load(genesis: Genesis, pruning: Pruning, there: Found): Promise<LevelStore> {
+  const { database, anchorPath, anchor: found, unchecked, reach } = there;
   const journal = await Journal.load(database, found?.batch ?? 1);
   // A first start that was cut off leaves a database with its first, synced batch and no anchor yet.
   if (found === undefined && journal.batch !== 1) {
@@ -179,13 +222,15 @@ async function load(
   }
   const queue = new WriteQueue(database);
   const parts = loaded(head, await readOrdered(database, head.settled.number), queue);
-  const files = { database, journal, anchorPath, anchored: anchor.batch };
+  const files = { database, journal, anchorPath, anchored: anchor.batch, unchecked, reach };
   const store = LevelStore.assemble(parts, pruning, queue, files);
   const { number, hash } = anchor.settled;
   if (!equal(store.canonical(number) ?? new Uint8Array(0), hash)) {
     throw new StoreError('CorruptDatabase', `height ${number} is not the settled block ${toHex(hash)}`);
   }
+  reach('open:loaded');
   if (anchor.closed) await writeAnchor(anchorPath, { ...anchor, closed: false });
+  reach('open:anchored');
   return store;
 }
 

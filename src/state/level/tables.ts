@@ -7,6 +7,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Bytes } from '../../base/bytes.ts';
 import { StoreError } from '../errors.ts';
 import { Cursor, maskedChecksum } from './cursor.ts';
@@ -25,37 +26,71 @@ interface Handle {
   readonly size: number;
 }
 
+/** Bytes of all tables in use, and whether all of them were checked. */
+export interface Checked {
+  readonly bytes: number;
+  readonly all: boolean;
+}
+
 /**
- * Checks the newest tables in use, up to `budget` bytes of them; returns the bytes of all tables in use. Throws
- * StoreError `CorruptDatabase` at the first one that is missing or not as LevelDB wrote it.
+ * Checks the newest tables in use, up to `budget` bytes of them, before LevelDB opens them. Throws StoreError
+ * `CorruptDatabase` at the first one that is missing or not as LevelDB wrote it.
  */
-export async function checkTables(folder: string, budget: number): Promise<number> {
-  let sum = 0;
-  for (const { name, size } of await liveTables(folder)) {
-    sum += size;
-    if (sum > budget) continue;
-    const table = await inFile(name, readFile(join(folder, name)));
-    if (table.length !== size || !isSound(table)) throw new StoreError('CorruptDatabase', `table ${name} is damaged`);
+export async function checkTables(folder: string, budget: number): Promise<Checked> {
+  const names = await inFile('db', readdir(folder));
+  let bytes = 0;
+  for (const { number, size } of await liveTables(folder)) {
+    bytes += size;
+    const name = namesOf(number).find((one) => names.includes(one));
+    if (name === undefined) throw new StoreError('CorruptDatabase', `table ${number} is missing`);
+    if (bytes <= budget) checkTable(name, size, await inFile(name, readFile(join(folder, name))));
   }
-  return sum;
+  return { bytes, all: bytes <= budget };
+}
+
+/**
+ * Checks every table in use while LevelDB works on, with a turn for everybody else between two of them (2 MiB, 5 ms
+ * each). A table that a compaction has replaced meanwhile is no fault. StoreError as above.
+ */
+export async function scrubTables(folder: string): Promise<void> {
+  for (const { number, size } of await liveTables(folder)) {
+    for (const name of namesOf(number)) {
+      const table = await ifThere(name, readFile(join(folder, name)));
+      if (table !== undefined) checkTable(name, size, table);
+    }
+    await setImmediate();
+  }
 }
 
 /** Tables that the manifest lists, newest first. A compaction that was cut off leaves others, which nobody reads. */
-async function liveTables(folder: string): Promise<{ name: string; size: number }[]> {
-  const names = await inFile('db', readdir(folder));
-  if (!names.includes('CURRENT')) throw new StoreError('CorruptDatabase', 'CURRENT is missing');
-  const current = (await inFile('CURRENT', readFile(join(folder, 'CURRENT'), 'latin1'))).trimEnd();
-  if (!names.includes(current)) throw new StoreError('CorruptDatabase', 'CURRENT names no manifest');
-  const live = tablesOf(await inFile(current, readFile(join(folder, current))));
+async function liveTables(folder: string): Promise<{ number: number; size: number }[]> {
+  const pointer = await ifThere('CURRENT', readFile(join(folder, 'CURRENT'), 'latin1'));
+  if (pointer === undefined) throw new StoreError('CorruptDatabase', 'CURRENT is missing');
+  const current = pointer.trimEnd();
+  const manifest = /^MANIFEST-\d+$/.test(current) ? await ifThere(current, readFile(join(folder, current))) : undefined;
+  if (manifest === undefined) throw new StoreError('CorruptDatabase', 'CURRENT names no manifest');
+  const live = tablesOf(manifest);
   if (live === undefined) throw new StoreError('CorruptDatabase', `${current} is damaged`);
-  const newestFirst = [...live].sort(([a], [b]) => b - a);
-  return newestFirst.map(([number, size]) => {
-    const name = ['ldb', 'sst']
-      .map((end) => `${String(number).padStart(6, '0')}.${end}`)
-      .find((n) => names.includes(n));
-    if (name === undefined) throw new StoreError('CorruptDatabase', `table ${number} is missing`);
-    return { name, size };
-  });
+  return [...live].map(([number, size]) => ({ number, size })).sort((a, b) => b.number - a.number);
+}
+
+/** What a table's file may be called. */
+function namesOf(number: number): string[] {
+  return ['ldb', 'sst'].map((end) => `${String(number).padStart(6, '0')}.${end}`);
+}
+
+function checkTable(name: string, size: number, table: Bytes): void {
+  if (table.length !== size || !isSound(table)) throw new StoreError('CorruptDatabase', `table ${name} is damaged`);
+}
+
+/** The content of a file; undefined if there is none. */
+async function ifThere<T>(name: string, work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw diskError(name, error);
+  }
 }
 
 async function inFile<T>(name: string, work: Promise<T>): Promise<T> {

@@ -1,6 +1,8 @@
 /** # Root: the one hash that stands for keys and values, or for a list (Polkadot spec, "ordered root"). */
 import type { Bytes } from '../../base/bytes.ts';
+import { finish, type Work } from '../../base/work.ts';
 import { compactU32 } from '../../codec/index.ts';
+import { keyOf } from '../key.ts';
 import { StateTree } from '../tree.ts';
 import type { StateVersion } from './node.ts';
 
@@ -11,8 +13,11 @@ export function trieRoot(entries: Iterable<readonly [Bytes, Bytes]>, version: St
 
 /** Root of a list under the keys compact(0), compact(1), …, layout V0: the extrinsics root of a block. */
 export function orderedRoot(values: readonly Bytes[]): Bytes {
-  return trieRoot(
-    values.map((value, index): [Bytes, Bytes] => [compactU32.enc(index), value]),
-    0,
-  );
+  return finish(orderedRootWork(values));
+}
+
+/** `orderedRoot` in pieces. */
+export function* orderedRootWork(values: readonly Bytes[]): Work<Bytes> {
+  const changes = new Map(values.map((value, index) => [keyOf(compactU32.enc(index)), value]));
+  return (yield* StateTree.empty(0).changing(changes)).root;
 }

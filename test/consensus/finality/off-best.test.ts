@@ -100,7 +100,9 @@ test('a gadget hears of every import, on whatever branch, and of the proof that 
   node.give({ ...block, justification: PROOF });
   assert.deepEqual(node.store.best.number, 5);
   const { hash, decoded } = block;
-  assert.deepEqual(finality.heard, [
+  // Long blocks take several ticks, and a gadget is told the time with each.
+  const heard = finality.heard.filter(({ type }) => type !== 'tick');
+  assert.deepEqual(heard, [
     { type: 'head' },
     { type: 'justification', block: { hash, number: decoded.number }, bytes: PROOF, peer: 'peer' },
   ]);

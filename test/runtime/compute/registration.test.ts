@@ -161,7 +161,7 @@ test('a newcomer’s second missed deadline before his first accepted fragment e
     chain.fragments(newcomer).every((f) => f.status.type !== 'Assigned'),
     'his fragments ended with it',
   );
-  assert.equal(compute.sealAuthor(chain.view, newcomer.account), undefined);
+  assert.equal(compute.sealAuthor(chain.view, newcomer.account, chain.runtime.spec), undefined);
   chain.run(10);
   assert.equal(outcome(chain, register(chain, { anchor: chain.number - 3 })), 'applied', 'he may register again');
 });

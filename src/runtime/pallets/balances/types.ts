@@ -24,7 +24,10 @@ export const ReserveData = struct(
 
 /** Which pallet holds units of an account, and why. Indices are those of the pallets. */
 export const HoldReason = variant(
-  { Preimage: [14, variant({ Preimage: unit }, { path: 'pallet_preimage::pallet::HoldReason' })] },
+  {
+    Staking: [8, variant({ Staking: unit }, { path: 'pallet_staking::pallet::HoldReason' })],
+    Preimage: [14, variant({ Preimage: unit }, { path: 'pallet_preimage::pallet::HoldReason' })],
+  },
   { path: 'maitoken_runtime::RuntimeHoldReason' },
 );
 export type HoldReason = Of<typeof HoldReason>;

@@ -7,8 +7,9 @@
 import { assert, must } from '../../../base/assert.ts';
 import { type Bytes, equal } from '../../../base/bytes.ts';
 import type { Of } from '../../../codec/index.ts';
+import { settledHeight } from '../../heights.ts';
 import { hasCertificate, mintCertificate } from '../certificates.ts';
-import { beaconAt, settledHeight } from '../compute-pow.ts';
+import { beaconAt } from '../compute-pow.ts';
 import { jobWork } from './assignment.ts';
 import {
   type Fragment,

@@ -7,11 +7,11 @@
 import { must } from '../../../base/assert.ts';
 import { type Bytes, concat, equal, utf8 } from '../../../base/bytes.ts';
 import { blake2_256 } from '../../../crypto/hash.ts';
+import { Dice } from '../../dice.ts';
 import { drawnSegments } from '../../economy.ts';
 import type { TranscriptSizes } from '../../referee.ts';
 import { beaconAt, ComputePowDeclared, type Win } from '../compute-pow.ts';
 import { checkersFor, endTraining, isChecking, remember, replenish, schedule } from './assignment.ts';
-import { Dice } from './dice.ts';
 import { conclude } from './endings.ts';
 import { type Drawn, type Fragment, fragmentOf, type JobSpec, type JobsScope, jobOf } from './state.ts';
 import { checkDue } from './verdicts.ts';

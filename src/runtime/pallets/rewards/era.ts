@@ -7,7 +7,11 @@
 import type { Bytes } from '../../../base/bytes.ts';
 import { max, mulDivFloor, PERBILL } from '../../../base/fixed.ts';
 import { keyOf } from '../../../state/key.ts';
+import { settlingEras } from '../../boost.ts';
 import * as economy from '../../economy.ts';
+import type { RuntimeSpec } from '../../spec.ts';
+import { settledStakingEra, stakeSnapshot } from '../staking/snapshot.ts';
+import { StakingDeclared } from '../staking/state.ts';
 import type { LedgerEntry, RewardsScope, Standing } from './state.ts';
 
 const NO_TIER = PERBILL;
@@ -20,9 +24,17 @@ interface Part {
   readonly standing: bigint;
 }
 
-/** A miner's score in an era; stake counts nothing before there is staking. */
-export function scoreOf(reputation: bigint, betaPerbill: bigint, work: bigint): bigint {
-  return economy.score({ work, stake: 0n, kappa: 0n, betaPerbill, reputation, tier: NO_TIER });
+/** A miner's score in an era. */
+export function scoreOf(input: Omit<economy.ScoreInput, 'tier'>): bigint {
+  return economy.score({ ...input, tier: NO_TIER });
+}
+
+type Staking = Parameters<typeof stakeSnapshot>[0];
+
+/** The stake that counts in an era that block `number` pays: the last settled snapshot then. */
+export function stakeFor(state: Staking, spec: RuntimeSpec, account: Bytes, number: number): bigint {
+  const era = settledStakingEra(number, spec);
+  return era < 0 ? 0n : stakeSnapshot(state, era, account);
 }
 
 /** What a reputation is worth in a later era: whole eras without work between lower it. */
@@ -58,8 +70,11 @@ export function payEra(at: RewardsScope, era: number): void {
   state.Pool.mutate((pool) => pool - paid_compute - paid_check);
   state.DueTotal.mutate((total) => total + paid_compute + paid_check);
   const rho = work === 0n ? 0n : mulDivFloor(pot.train, PERBILL, work);
-  const record = { work, checked, scores, paid_compute, paid_check, rho };
+  const kappa = state.Kappa.get();
+  const record = { work, checked, scores, paid_compute, paid_check, rho, kappa };
   state.Eras.put(era, { release: released, utilisation: u, ...pot, ...record });
+  const staked = parts.reduce((sum, { entry }) => (entry.work > 0n ? sum + entry.stake : sum), 0n);
+  if (work > 0n) state.Kappa.put(economy.nextKappa(staked, work));
   state.Average.put(economy.averageWork(average, work));
   state.AuthorsPot.put(pot.authors);
   state.BondPrice.put(mulDivFloor(spec.rewards.referenceCu, highestRho(at, era), PERBILL));
@@ -86,14 +101,20 @@ function partsOf(at: RewardsScope, era: number): Part[] {
   const gone = era - economy.STREAM_ERAS;
   if (gone >= 0) {
     for (const [[, who], cu] of state.Minted.entries(gone)) of(who).minted -= cu;
-    state.Minted.clear(gone);
-    state.Checked.clear(gone);
   }
+  // A boost looks back at the last settled era, which may be an era or more behind this one.
+  const outdated = gone - settlingEras(at.spec);
+  if (outdated >= 0) {
+    state.Minted.clear(outdated);
+    state.Checked.clear(outdated);
+  }
+  const kappa = state.Kappa.get();
   return [...found.values()].map(({ who, minted, fresh, checked }) => {
     const work = economy.streamed(minted);
     const standing = standingIn(state.Reputation.get(who), era);
-    const score = scoreOf(standing, BigInt(at.const.Beta), work);
-    const entry = { minted, era, work, reputation: standing, score, checked, compute: 0n, check: 0n };
+    const stake = stakeFor(at.use(StakingDeclared).state, at.spec, who, at.block.number);
+    const score = scoreOf({ reputation: standing, betaPerbill: BigInt(at.const.Beta), work, stake, kappa });
+    const entry = { minted, era, work, stake, reputation: standing, score, checked, compute: 0n, check: 0n };
     return { who, entry, fresh, standing };
   });
 }

@@ -32,6 +32,8 @@ export const EraRecord = struct(
     paid_check: u128,
     /** Certificate pay per CU times 10^9. */
     rho: u128,
+    /** Units of stake per CU with which work counts most. */
+    kappa: u128,
   },
   { path: `${PATH}::EraRecord` },
 );
@@ -48,8 +50,9 @@ export const LedgerEntry = struct(
     /** CU of certificates of the 24 eras up to this one. */
     minted: u64,
     era: u32,
-    /** Streamed CU, the reputation that counted, and the score that they made. */
+    /** Streamed CU, the stake and the reputation that counted, and the score that they made. */
     work: u64,
+    stake: u128,
     reputation: u64,
     score: u128,
     /** CU executed again. */
@@ -96,6 +99,7 @@ export const RewardsDeclared = pallet('Rewards', {
     Earned: map('All that an account was ever paid.', AccountId, Earned, { compute: 0n, author: 0n, check: 0n }),
     Eras: map('How each era was paid.', ERA, EraRecord),
     Average: value('Moving average of streamed CU.', u128, 0n),
+    Kappa: value('Units of stake per CU with which the running era’s work counts most.', u128, 0n),
     AuthorsPot: value('The last era’s pot for block authors.', Balance, 0n),
     BondPrice: value('R: the certificate pay of a reference fragment, the highest of 24 eras.', Balance, 0n),
   },

@@ -4,8 +4,8 @@
  * Always true: every outcome is equally likely over seeds; the words are BLAKE2b-256(seed || counter u32) in order,
  * eight little-endian u32 each, and a word above the last whole multiple is skipped (docs/spec/fragment.md).
  */
-import { type Bytes, concat, fromLittleEndian, littleEndian } from '../../../base/bytes.ts';
-import { blake2_256 } from '../../../crypto/hash.ts';
+import { type Bytes, concat, fromLittleEndian, littleEndian } from '../base/bytes.ts';
+import { blake2_256 } from '../crypto/hash.ts';
 
 const WORD = 4;
 const WORDS = 2 ** 32;

@@ -1,0 +1,13 @@
+/** # Dice: the same sequence for the same seed, so that a failing case can be repeated. */
+
+/** Integers below `sides` (mulberry32). */
+export function dice(seed: number): (sides: number) => number {
+  let state = seed >>> 0;
+  return (sides) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % sides;
+  };
+}
