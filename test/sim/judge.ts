@@ -9,11 +9,21 @@ const TRIES = 40;
 /** Of all planted bugs so many may be missed. */
 const MAY_MISS = 1;
 
-/** The first run that shows the bug; undefined when none of `tries` does. */
-export function firstFault(mutant: Mutant, seed: number, tries: number, minutes = 10): Outcome | undefined {
-  for (let i = 0; i < tries; i++) {
+export interface Search {
+  /** The first; the others follow. */
+  readonly seed: number;
+  readonly tries: number;
+  readonly minutes: number;
+  /** From 4 to 7 in turn where it is not said. */
+  readonly nodes?: number;
+}
+
+/** The first run that shows the bug; undefined when none does. */
+export function firstFault(mutant: Mutant, search: Search): Outcome | undefined {
+  const { seed, minutes } = search;
+  for (let i = 0; i < search.tries; i++) {
     const schedule = mutant.schedules[i % mutant.schedules.length] ?? 'mixed';
-    const nodes = 4 + ((seed + i) % 4);
+    const nodes = search.nodes ?? 4 + ((seed + i) % 4);
     const outcome = simulate(planOf({ seed: seed + i, schedule, nodes, minutes }), mutant.changes);
     if (outcome.found !== undefined) return outcome;
   }
@@ -24,7 +34,7 @@ export function firstFault(mutant: Mutant, seed: number, tries: number, minutes 
 export function judgeMutants(seed: number, tell: (text: string) => void): boolean {
   let missed = 0;
   for (const mutant of MUTANTS) {
-    const outcome = firstFault(mutant, seed, TRIES);
+    const outcome = firstFault(mutant, { seed, tries: TRIES, minutes: 10 });
     if (outcome?.found === undefined) {
       missed++;
       tell(`${mutant.name.padEnd(30)} MISSED in ${TRIES} plans`);
