@@ -39,9 +39,16 @@ export class Disk {
     this.unsynced = [];
   }
 
-  /** What a process that starts now reads. */
+  /** What a process that starts now reads; as well a backup. */
   read(): Records {
     return new Map(this.durable);
+  }
+
+  /** Somebody puts a backup in its place. */
+  restore(backup: Records): void {
+    this.unsynced = [];
+    this.durable.clear();
+    apply(this.durable, { records: backup, state: new Map() });
   }
 }
 

@@ -15,6 +15,7 @@ import type { ReceivedBlock } from '../consensus/import.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Pool, type PoolInput } from '../pool/pool.ts';
+import type { Records } from '../state/level/memory-store.ts';
 import { answerBlocks, answerExtrinsics, type BlockSource } from '../sync/blocks.ts';
 import { type Announcement, announcementOf, type Status } from '../sync/messages.ts';
 import { Sync, type SyncEffect, type SyncInput } from '../sync/sync.ts';
@@ -49,6 +50,7 @@ export class SimNode {
   machines: Machines;
   private readonly disk: Disk;
   private readonly outbox: Outbox;
+  private backup: Records | undefined;
   /** Rises with every start: what an earlier process asked for does not reach a later one. */
   private life = 0;
   private depth = 0;
@@ -99,6 +101,19 @@ export class SimNode {
     this.imports.length = 0;
     this.life++;
     place.clock.after(downMs, () => this.start());
+  }
+
+  /** Its operator keeps what its disk holds now. */
+  backUp(): void {
+    this.backup = this.disk.read();
+  }
+
+  /** It stops, and starts again from the backup: only the watermark is newer. */
+  restore(downMs: Millis): void {
+    if (!this.isUp || this.backup === undefined) return;
+    this.crash(downMs);
+    this.disk.restore(this.backup);
+    this.place.observer.restored(this);
   }
 
   /** The `left`-th time that it comes to such a point from now on, it crashes there. */

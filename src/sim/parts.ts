@@ -69,6 +69,8 @@ export interface Observer {
   /** What in truth went out, to one or to all. */
   left(message: Bytes): void;
   started(node: SimNode): void;
+  /** Its disk is an old one from now on. */
+  restored(node: SimNode): void;
   chain(node: SimNode, effect: ChainEffect): void;
   /** A sync ended; `final` is the height that was final when it began. */
   synced(node: SimNode, final: number): void;

@@ -19,6 +19,14 @@ export type Fault =
   /** What goes to and from the node waits until the end. */
   | { readonly kind: 'clog'; readonly from: Millis; readonly until: Millis; readonly node: number }
   | { readonly kind: 'crash'; readonly at: Millis; readonly node: number; readonly downMs: Millis }
+  /** What its disk held at `from` is put back at `until`. */
+  | {
+      readonly kind: 'oldDisk';
+      readonly from: Millis;
+      readonly until: Millis;
+      readonly node: number;
+      readonly downMs: Millis;
+    }
   /** From then on, at the `count`-th such point. */
   | {
       readonly kind: 'crashAt';
@@ -90,9 +98,9 @@ const MAKERS: Readonly<Record<Schedule, readonly Maker[]>> = {
   lossy: [storms],
   partition: [partitions],
   swizzle: [swizzle],
-  churn: [crashes, crashPoints, powerCuts],
+  churn: [crashes, crashPoints, powerCuts, oldDisks],
   byzantine: [],
-  mixed: [storms, partitions, swizzle, crashes, crashPoints, powerCuts, powers],
+  mixed: [storms, partitions, swizzle, crashes, crashPoints, powerCuts, oldDisks, powers],
   traitors: [],
 };
 
@@ -165,6 +173,15 @@ function powerCuts({ dice, nodes, healsAt }: Making): Fault[] {
       return { kind: 'crashAt', at, node, point: 'sent', count: 1, downMs } as const;
     });
   }).flat();
+}
+
+/** Operators put backups in place that are some seconds old, or minutes. */
+function oldDisks(at: Making): Fault[] {
+  const { dice, nodes } = at;
+  return Array.from({ length: dice.below(3) }, () => {
+    const downMs = dice.between(100, 3_000);
+    return { kind: 'oldDisk', ...stretch(at, 2_000, 60_000), node: dice.below(nodes), downMs };
+  });
 }
 
 /** Hash power comes and goes: ten times as much, or a tenth. */

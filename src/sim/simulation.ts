@@ -86,6 +86,7 @@ export class Simulation {
       chain: this.watch.chain.bind(this.watch),
       synced: this.watch.synced.bind(this.watch),
       started: this.watch.started.bind(this.watch),
+      restored: this.watch.restored.bind(this.watch),
       stepped: this.watch.stepped.bind(this.watch),
       failed: (node: SimNode, error: unknown) => this.watch.report('threw', node.name, textOf(error)),
     };
@@ -217,6 +218,10 @@ export class Simulation {
         return;
       case 'crash':
         at(fault.at, () => this.node(fault.node).crash(fault.downMs));
+        return;
+      case 'oldDisk':
+        at(fault.from, () => this.node(fault.node).backUp());
+        at(fault.until, () => this.node(fault.node).restore(fault.downMs));
         return;
       case 'crashAt':
         at(fault.at, () => this.node(fault.node).arm(fault.point, fault.count, fault.downMs));

@@ -113,6 +113,11 @@ export class Watch {
     this.syncedHeight.set(node.name, final);
   }
 
+  /** Whoever puts a backup in place gives up what is newer; his votes he must not give again all the same. */
+  restored(node: SimNode): void {
+    this.syncedHeight.delete(node.name);
+  }
+
   /** A node starts from its disk. */
   started(node: SimNode): void {
     const { settled } = node.machines.store;

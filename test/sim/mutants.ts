@@ -86,6 +86,12 @@ export const MUTANTS: readonly Mutant[] = [
     schedules: ['churn', 'mixed'],
   },
   {
+    name: 'watermark unread',
+    bug: 'a voter believes its database, however old that is',
+    changes: { make: { finality: (setup) => new Grandpa(forgetful(setup)) } },
+    schedules: ['churn', 'mixed'],
+  },
+  {
     name: 'wrong quorum',
     bug: 'more than half of the weight is taken for a supermajority',
     changes: withVoter((_voter, gadget) => {
