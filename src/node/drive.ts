@@ -279,6 +279,9 @@ export class Drive {
       case 'proven':
         this.#sync({ type: effect.type, peer: effect.peer });
         return;
+      case 'missing':
+        this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });
+        return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);
         return;

@@ -31,19 +31,7 @@ export class MemoryStore extends Chain implements DurableStore {
   /** The chain of records that another store flushed, checked as those of a disk would be. */
   static load(records: Records, pruning: Pruning = 256): MemoryStore {
     const queue = new WriteQueue(records);
-    const head = readHead(records);
-    const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
-    const from = COUNTED.block + heightKey(head.settled.number);
-    const state = sorted.filter(([key]) => key.startsWith(STATE_COLUMN));
-    const parts = loaded(
-      head,
-      {
-        state: state.map(([key, value]): [Bytes, Bytes] => [bytesOf(key.slice(1)), value]),
-        blocks: sorted.filter(([key]) => key.startsWith(COUNTED.block) && key >= from),
-      },
-      queue,
-    );
-    return new MemoryStore(parts, pruning, queue, records);
+    return new MemoryStore(partsOf(records, queue), pruning, queue, records);
   }
 
   flush(_sync: boolean): Promise<void> {
@@ -66,7 +54,19 @@ export class MemoryStore extends Chain implements DurableStore {
   }
 }
 
-function apply(records: Records, writes: Writes): void {
+/** The chain that flushed records hold, checked as those of a disk would be. */
+export function partsOf(records: Records, queue: WriteQueue): ChainParts {
+  const head = readHead(records);
+  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
+  const from = COUNTED.block + heightKey(head.settled.number);
+  const state = sorted.filter(([key]) => key.startsWith(STATE_COLUMN));
+  const blocks = sorted.filter(([key]) => key.startsWith(COUNTED.block) && key >= from);
+  const entries = state.map(([key, value]): [Bytes, Bytes] => [bytesOf(key.slice(1)), value]);
+  return loaded(head, { state: entries, blocks }, queue);
+}
+
+/** Writes a batch into records. */
+export function apply(records: Records, writes: Writes): void {
   const state = [...writes.state].map(([key, value]) => [STATE_COLUMN + key, value] as const);
   for (const [key, value] of [...writes.records, ...state]) {
     if (value === null) records.delete(key);
