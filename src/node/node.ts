@@ -77,7 +77,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
 
   installFastTree((text) => log('warn', text));
 
-  // Memory: blocks and states, which a new node may begin with what peers prove; then blobs.
+  // Memory: blocks and states, then blobs. A new node may begin with what peers prove: hence the network comes first.
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const begin = async () => {
     await network.start();
