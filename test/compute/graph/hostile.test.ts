@@ -215,16 +215,18 @@ function manyNodes(): OnnxModel {
   return { ...base, nodes: [...base.nodes, ...nodes] };
 }
 
-describe('a hostile model is refused by name, within two seconds, before any runtime sees it:', () => {
+describe('a hostile model is refused by name, within two seconds of one core, before any runtime sees it:', () => {
   for (const [name, code, model] of HOSTILE) {
     test(`${name} is ${code}`, () => {
       const file = model instanceof Uint8Array ? model : writeModel(model);
-      const start = performance.now();
+      const start = process.cpuUsage();
       assert.throws(
         () => admitFile(file),
         (error) => error instanceof GraphError && error.code === code,
       );
-      assert.ok(performance.now() - start < 2_000);
+      const { user, system } = process.cpuUsage(start);
+      // Of this process alone: how busy the machine is says nothing about the model.
+      assert.ok(user + system < 2_000_000);
     });
   }
 });
