@@ -21,6 +21,7 @@ import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
+import type { Ahead } from './ahead.ts';
 import type { FinalityLink } from './finality-link.ts';
 import { passOn } from './pass-on.ts';
 import { SlotsLink } from './slots-link.ts';
@@ -38,6 +39,8 @@ export interface DriveParts {
   readonly sync: Sync;
   readonly network: Network;
   readonly finality: FinalityLink;
+  /** Where other threads verify signatures. */
+  readonly ahead?: Ahead | undefined;
   /** Counts what passes; absent where nobody looks. */
   readonly meter?: NodeMetrics | undefined;
   readonly log: (level: 'info' | 'warn', text: string) => void;
@@ -225,10 +228,11 @@ export class Drive {
 
   /** Some of a block each time the event loop goes round: in one piece a full one makes readers wait 1 s (row G16). */
   #importSoon(): void {
-    const { chain } = this.#parts;
+    const { ahead, chain } = this.#parts;
     if (this.#isImporting || this.#stopped || (this.#imports.length === 0 && chain.wakeAt() !== 0)) return;
     this.#isImporting = true;
     setImmediate(() => {
+      ahead?.blocks(this.#imports);
       const end = performance.now() + SLICE_MS;
       const block = chain.wakeAt() === 0 ? undefined : this.#imports.shift();
       this.#chain(block ? { type: 'block', block } : { type: 'tick' });
@@ -406,9 +410,14 @@ export class Drive {
     }, onFatal);
   }
 
-  #passedOn(payload: Bytes, peer: string): Bytes {
-    this.#pool({ type: 'gossip', peer, extrinsics: TransactionsBatch.dec(payload).extrinsics });
-    return new Uint8Array(0);
+  /** A batch that is held meanwhile counts against its sender's share of the network. */
+  #passedOn(payload: Bytes, peer: string): Promise<Bytes> | Bytes {
+    const { extrinsics } = TransactionsBatch.dec(payload);
+    const take = (): Bytes => {
+      this.#pool({ type: 'gossip', peer, extrinsics });
+      return new Uint8Array(0);
+    };
+    return this.#parts.ahead?.transactions(extrinsics)?.then(take) ?? take();
   }
 
   // ---- sync
@@ -457,8 +466,8 @@ export class Drive {
       if (topic === 'finality') {
         return this.#parts.finality.hear(from, () => this.#chain({ type: 'finality', peer: from, message: data }));
       }
-      this.#passedOn(data, from);
-      return 'accept';
+      const passed = this.#passedOn(data, from);
+      return passed instanceof Promise ? passed.then(() => 'accept') : 'accept';
     } catch (error) {
       if (error instanceof CodecError) return 'reject';
       throw error;

@@ -16,6 +16,7 @@ import { allJobs, certificates, roundRecord } from '../runtime/compute-view.ts';
 import type { DurableStore } from '../state/store.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
+import type { Verifiers } from './verifiers.ts';
 import { NODE_NAME, NODE_VERSION } from './version.ts';
 
 export interface MeterParts {
@@ -28,6 +29,7 @@ export interface MeterParts {
   readonly author: Author;
   /** Miners that listen. */
   miners(): number;
+  readonly verifiers: Pick<Verifiers, 'waiting' | 'verified'>;
   /** The gadget's round, and votes of this node since the start. */
   voting(): Sample['grandpa'];
 }
@@ -98,6 +100,7 @@ function ofMachines({
   sync,
   network,
   miners,
+  verifiers,
   voting,
 }: MeterParts): Omit<Sample, keyof OfState> {
   const peers = network.peers();
@@ -115,6 +118,7 @@ function ofMachines({
     leaves: store.leaves().length,
     databaseCacheBytes: config.tmp ? 0 : (config.dbCacheBytes ?? 0),
     miners: miners(),
+    signatures: { waiting: verifiers.waiting, verified: verifiers.verified },
     grandpa: voting(),
   };
 }
