@@ -34,6 +34,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'check-block': async () => (await import('./commands/chain-data.ts')).checkBlockCommand,
   'export-state': async () => (await import('./commands/chain-data.ts')).exportStateCommand,
   'chain-info': async () => (await import('./commands/chain-data.ts')).chainInfoCommand,
+  'export-snapshot': async () => (await import('./commands/snapshot.ts')).exportSnapshotCommand,
+  'import-snapshot': async () => (await import('./commands/snapshot.ts')).importSnapshotCommand,
   revert: async () => (await import('./commands/chain-data.ts')).revertCommand,
   'purge-chain': async () => (await import('./commands/purge-chain.ts')).purgeChainCommand,
   benchmark: async () => (await import('./commands/benchmark.ts')).benchmarkCommand,

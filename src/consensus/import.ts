@@ -115,8 +115,10 @@ function decodeHeader(rules: ConsensusRules, bytes: Bytes): Checked<Pick<Decoded
 }
 
 /** The parent of a header among our blocks, if it has a place there. */
-function checkPlace(store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
+function checkPlace(rules: ConsensusRules, store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
   if (store.number(hash) !== undefined) return failed('AlreadyKnown');
+  const { checkpoint } = rules;
+  if (checkpoint?.number === header.number && !equal(checkpoint.hash, hash)) return failed('OtherCheckpoint');
   const number = store.number(header.parentHash);
   if (header.number <= store.settled.number) return failed('BelowFinalized');
   if (number === undefined) return failed('UnknownParent');
@@ -135,7 +137,7 @@ export function checkHeader(
   now: Millis,
   block: HeaderPart,
 ): Checked<ProvenHeader> {
-  const place = checkPlace(store, block.hash, block.decoded);
+  const place = checkPlace(rules, store, block.hash, block.decoded);
   if (!place.ok) return place;
   const parent = place.value;
   const view = store.view(parent.hash);

@@ -11,7 +11,7 @@ import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/ch
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { SlotsAuthor } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
-import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
+import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
@@ -23,6 +23,7 @@ import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { Ahead } from './ahead.ts';
 import type { FinalityLink } from './finality-link.ts';
+import { ticketResult } from './meter.ts';
 import { passOn } from './pass-on.ts';
 import { SlotsLink } from './slots-link.ts';
 import { ask } from './sync-link.ts';
@@ -104,6 +105,11 @@ export class Drive {
       this.#chain({ type: 'finality', peer: from, message: payload });
       return new Uint8Array(0);
     });
+    // A node that warped has peers already.
+    for (const { id } of network.peers()) {
+      this.#sync({ type: 'connected', peer: id });
+      this.#passOnPool(id);
+    }
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
     this.#slots?.start();
@@ -277,6 +283,9 @@ export class Drive {
       case 'wanted':
       case 'proven':
         this.#sync({ type: effect.type, peer: effect.peer });
+        return;
+      case 'missing':
+        this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });
         return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);
@@ -487,9 +496,4 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
-}
-
-function ticketResult(outcome: TicketAnswer): TicketResult {
-  if (!('error' in outcome)) return 'accepted';
-  return outcome.error.code === 'BadTicket' ? 'refused' : 'stale';
 }

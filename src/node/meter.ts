@@ -5,10 +5,10 @@
  * is scraped.
  */
 import { toHex } from '../base/bytes.ts';
-import type { Author } from '../consensus/author.ts';
+import type { Author, AuthorEffect } from '../consensus/author.ts';
 import type { Chain } from '../consensus/chain.ts';
 import { metaOf } from '../consensus/meta.ts';
-import { NodeMetrics, type Sample } from '../metrics/node-metrics.ts';
+import { NodeMetrics, type Sample, type TicketResult } from '../metrics/node-metrics.ts';
 import { type Health, MetricsFailed, MetricsServer } from '../metrics/server.ts';
 import type { Network } from '../p2p/network.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -35,6 +35,12 @@ export interface MeterParts {
 }
 
 type OfState = Pick<Sample, 'difficulty' | 'certificates' | 'jobs'>;
+
+/** What became of a ticket, as it is counted. */
+export function ticketResult(outcome: Extract<AuthorEffect, { type: 'answer' }>['outcome']): TicketResult {
+  if (!('error' in outcome)) return 'accepted';
+  return outcome.error.code === 'BadTicket' ? 'refused' : 'stale';
+}
 
 /** The metrics of a node; peers are counted from now on. */
 export function nodeMetrics(parts: MeterParts): NodeMetrics {

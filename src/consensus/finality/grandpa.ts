@@ -198,6 +198,7 @@ export class Grandpa implements Finality {
         return;
       case 'equivocation':
       case 'relay':
+      case 'missing':
       case 'proven':
         this.out.push(effect);
         return;

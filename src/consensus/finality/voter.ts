@@ -102,6 +102,8 @@ export type VoterEffect =
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
+  /** A vote that this peer brought is for a block that is not here. */
+  | { readonly type: 'missing'; readonly block: Target; readonly peer: string }
   /** A block that is not here is final: this peer may have it, however little work its chain shows. */
   | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   /** Asks for the record of this round or a later one. */
@@ -282,8 +284,14 @@ export class Voter {
     const isNews = result.type === 'counted' || result.type === 'equivocation';
     const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
     if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
-    if (result.type !== 'refused' || result.fault === 'UnknownBlock') return;
-    if (peer !== undefined) this.out.push({ type: 'report', peer, fault: result.fault });
+    if (result.type !== 'refused' || peer === undefined) return;
+    if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+    else this.out.push({ type: 'report', peer, fault: result.fault });
+  }
+
+  /** Another branch may hold it, which nobody who follows the best chain would bring. */
+  private miss(block: Target, peer: string): void {
+    if (block.number > this.finalized.number) this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
@@ -302,7 +310,8 @@ export class Voter {
     for (const vote of [...known, ...record.votes]) {
       const result = round.import(vote);
       if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-      if (result.type === 'refused' && result.fault !== 'UnknownBlock') {
+      if (result.type === 'refused' && result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+      else if (result.type === 'refused') {
         this.out.push({ type: 'report', peer, fault: result.fault });
         return;
       }
