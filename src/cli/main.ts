@@ -49,6 +49,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
   const command = COMMANDS[first];
   try {
     if (command) return await (await command())(rest, terminal);
+    // Flags without a command run a node, as Substrate's binaries do.
     if (first !== '' && !first.startsWith('-')) {
       throw new UsageError(
         `maitoken: no command '${first}'; there are ${Object.keys(COMMANDS).join(', ')}, or give node flags`,

@@ -155,6 +155,7 @@ export function proveHeader(
   { sealed, opening }: Pick<HeaderPart, 'sealed' | 'opening'>,
 ): Checked<ProvenHeader> {
   const { parent, view, now } = at;
+  // A turn at authoring: whose it is follows from the parent's state, and every block counts the same.
   if (isTurn(sealed)) {
     if (rules.slots === undefined) return failed('NotSealed');
     if (opening.length > 0) return failed('WrongOpening');
@@ -165,6 +166,7 @@ export function proveHeader(
       slotAt(timestamp, blockTimeMs) === sealed.slot ? passed(SLOT_DUE) : failed('WrongSlot', `slot ${sealed.slot}`);
     return passed({ parent, view, ticket: sealed.output, due });
   }
+  // Work.
   const horizon = Math.max(now + MAX_DRIFT_MS + MAX_HOLD_MS, parent.timestamp + 1);
   const least = childDifficulty(rules.difficulty, parent, horizon).difficulty;
   const proven = checkSeal(rules, view, sealed, opening, least);
@@ -176,7 +178,7 @@ export function proveHeader(
   return passed({ parent, view, ticket: proven.value.ticket, due });
 }
 
-/** The longest chain wins. */
+/** Every block of a turn: the longest chain wins. */
 const SLOT_DUE: Due = { difficulty: 1n, anchor: undefined };
 
 function isTurn(sealed: Sealed | SlotSealed): sealed is SlotSealed {

@@ -73,14 +73,14 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const chainDir = join(config.basePath, 'chains', spec.id);
   await mkdir(chainDir, { recursive: true });
 
-  // Rules: pure.
+  // Rules: pure. The spec says how blocks are made (by work or by turns) and what finalizes them (depth or votes).
   const rules = chainRules(spec, (text) => log('warn', text));
   const { runtime, genesis } = rules;
   const verifiers = new Verifiers({ threads: config.verifyWorkers ?? 0, memory: rules.signatures, log });
 
   installFastTree((text) => log('warn', text));
 
-  // Memory: blocks and states, which a new node may begin with what peers prove; then blobs.
+  // Memory: blocks and states, then blobs. A new node may begin with what peers prove: hence the network comes first.
   const network = await createNetwork(await networkOptions(config, genesis.hash, log));
   const begin = async () => {
     await network.start();
@@ -91,7 +91,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
-  // Machines.
+  // Machines. First with what this node votes, and what it said last: beside the database, so that an old copy of that
+  // makes nobody vote twice. Then: which blocks are the chain, what waits for one, who makes them, whom to fetch from.
   const marks = config.tmp
     ? Watermarks.inMemory(genesis.hash)
     : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
@@ -126,6 +127,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
 
   // The loop, and the port.
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
+  // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
   const miners = () => drive.miners;
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);

@@ -5,7 +5,7 @@
  * that reads its disk sees nothing else.
  */
 import { Chain, type ChainParts } from '../state/chain/chain.ts';
-import { firstBatch, type Genesis } from '../state/chain/load.ts';
+import { firstBatch, type Genesis, statePages } from '../state/chain/load.ts';
 import { WriteQueue, type Writes } from '../state/chain/write-queue.ts';
 import { apply, partsOf, type Records } from '../state/level/memory-store.ts';
 
@@ -16,6 +16,7 @@ export class Disk {
   private unsynced: Writes[] = [];
 
   constructor(genesis: Genesis) {
+    for (const page of statePages(genesis.state)) apply(this.durable, page);
     apply(this.durable, firstBatch(genesis, new WriteQueue(new Map())));
   }
 

@@ -21,8 +21,8 @@ export const BODY_WINDOW = 256;
 const BUFFER_BYTES = 32 * 1024 * 1024;
 /** Blocks given to the import and not yet answered. */
 export const MAX_IMPORTING = 64;
-/** Bodies of one request: four requests share a window of 64, so that four peers can answer at once. */
-const BODIES_PER_REQUEST = 16;
+/** Bodies of one request: two requests of four peers fill the window. A stream costs as much as importing a block. */
+const BODIES_PER_REQUEST = 32;
 const MAX_TRIES = 4;
 
 export type PursuitPurpose =

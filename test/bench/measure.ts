@@ -6,7 +6,7 @@ export interface Row {
   readonly id: string;
   readonly name: string;
   readonly value: number;
-  readonly unit: 'x' | 's' | 'ms' | 'MB' | '/s';
+  readonly unit: 'x' | 's' | 'ms' | 'MB' | '/s' | 'blocks';
   /** Undefined where the peer is missing that the row compares with. */
   readonly must: number | undefined;
   /** Whether the value has to reach `must` or to stay below it. */

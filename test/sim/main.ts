@@ -18,6 +18,8 @@ const NODES = { least: 4, most: 7 };
 /** Of many schedules so many are run twice, and must do the same both times. */
 const REPLAYED = 20;
 const SHRINK_TRIES = 60;
+/** Schedules between two words of progress. */
+const TOLD_EVERY = 50;
 
 interface Task extends PlanOptions {
   readonly twice: boolean;
@@ -51,6 +53,7 @@ async function many(tasks: readonly Task[], jobs: number): Promise<Report[]> {
         if (report !== 'ready') {
           reports.push(report);
           if (report.outcome.found !== undefined || !report.same) console.log(line(report));
+          if (reports.length % TOLD_EVERY === 0) console.log(`${reports.length} of ${tasks.length} schedules`);
         }
         next();
       });

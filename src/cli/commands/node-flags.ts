@@ -42,8 +42,8 @@ const DEV_FLAGS = {
 const ROLE_FLAGS = {
   tmp: { kind: 'flag', help: 'a fresh temporary base path, removed at the end' },
   ...DEV_FLAGS,
-  validator: { kind: 'flag', help: 'take part: on dev and local chains also mine and check' },
-  'force-authoring': { kind: 'flag', help: 'no effect: work alone makes blocks here' },
+  validator: { kind: 'flag', help: 'take part: vote and take turns; on dev and local chains also mine and check' },
+  'force-authoring': { kind: 'flag', help: 'no effect: work or turns make blocks here' },
   'no-grandpa': { kind: 'flag', help: 'follow the voting on finality without taking part' },
   name: { kind: 'value', value: 'NAME', help: 'the name of the node' },
   'node-key': { kind: 'value', value: 'HEX', help: 'libp2p seed, 64 hex digits; prefer --node-key-file' },
