@@ -22,6 +22,8 @@ export interface Sample {
   readonly readyTransactions: number;
   readonly leaves: number;
   readonly databaseCacheBytes: number;
+  /** Of other threads: signatures that wait for them, and those that they found valid since the start. */
+  readonly signatures: { readonly waiting: number; readonly verified: number };
   readonly difficulty: number;
   readonly certificates: number;
   readonly miners: number;
@@ -184,6 +186,8 @@ export class NodeMetrics {
     set('substrate_finality_grandpa_round', sample.grandpa.round);
     this.#countTo('substrate_finality_grandpa_prevotes_total', {}, sample.grandpa.prevotes);
     this.#countTo('substrate_finality_grandpa_precommits_total', {}, sample.grandpa.precommits);
+    set('verify_signatures_waiting', sample.signatures.waiting);
+    this.#countTo('verify_signatures_valid_total', {}, sample.signatures.verified);
     set('compute_difficulty', sample.difficulty);
     set('compute_certificates', sample.certificates);
     set('compute_miners', sample.miners);
@@ -216,6 +220,7 @@ export class NodeMetrics {
     this.#addGauge('substrate_process_start_time_seconds', 'Unix time of the start.');
     this.#addGauge('substrate_database_cache_bytes', 'Block cache of the database.');
     this.#addGauge('substrate_finality_grandpa_round', 'Round of the gadget; 0 where depth finalizes.');
+    this.#addGauge('verify_signatures_waiting', 'Signatures that wait for threads to verify them ahead of import.');
     this.#addGauge('compute_difficulty', 'D of the best block.');
     this.#addGauge('compute_certificates', 'Certificates ever minted.');
     this.#addGauge('compute_miners', 'Miners that listen to this node.');
@@ -242,6 +247,7 @@ export class NodeMetrics {
     this.#addCounter('substrate_tasks_spawned_total', 'Child processes started.', 'task_name');
     this.#addCounter('substrate_finality_grandpa_prevotes_total', 'Prevotes cast; 0 where depth finalizes.');
     this.#addCounter('substrate_finality_grandpa_precommits_total', 'Precommits cast; 0 where depth finalizes.');
+    this.#addCounter('verify_signatures_valid_total', 'Signatures that threads found valid ahead of import.');
     this.#addCounter('substrate_rpc_sessions_opened', 'WebSockets opened.');
     this.#addCounter('substrate_rpc_sessions_closed', 'WebSockets closed.');
     this.#addCounter('substrate_rpc_requests_started', 'Requests read.');

@@ -29,6 +29,8 @@ export interface NodeConfig {
   /** Miner threads of the child process; 0 starts none. */
   readonly minerThreads: number;
   readonly checker: boolean;
+  /** Threads that verify signatures ahead of import; none if absent. */
+  readonly verifyWorkers?: number;
   readonly rpc: {
     readonly port: number;
     readonly host: string;

@@ -11,7 +11,7 @@ import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/ch
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { SlotsAuthor } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
-import type { NodeMetrics, TicketResult } from '../metrics/node-metrics.ts';
+import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
@@ -21,7 +21,9 @@ import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
+import type { Ahead } from './ahead.ts';
 import type { FinalityLink } from './finality-link.ts';
+import { ticketResult } from './meter.ts';
 import { passOn } from './pass-on.ts';
 import { SlotsLink } from './slots-link.ts';
 import { ask } from './sync-link.ts';
@@ -38,6 +40,8 @@ export interface DriveParts {
   readonly sync: Sync;
   readonly network: Network;
   readonly finality: FinalityLink;
+  /** Where other threads verify signatures. */
+  readonly ahead?: Ahead | undefined;
   /** Counts what passes; absent where nobody looks. */
   readonly meter?: NodeMetrics | undefined;
   readonly log: (level: 'info' | 'warn', text: string) => void;
@@ -230,10 +234,11 @@ export class Drive {
 
   /** Some of a block each time the event loop goes round: in one piece a full one makes readers wait 1 s (row G16). */
   #importSoon(): void {
-    const { chain } = this.#parts;
+    const { ahead, chain } = this.#parts;
     if (this.#isImporting || this.#stopped || (this.#imports.length === 0 && chain.wakeAt() !== 0)) return;
     this.#isImporting = true;
     setImmediate(() => {
+      ahead?.blocks(this.#imports);
       const end = performance.now() + SLICE_MS;
       const block = chain.wakeAt() === 0 ? undefined : this.#imports.shift();
       this.#chain(block ? { type: 'block', block } : { type: 'tick' });
@@ -414,9 +419,14 @@ export class Drive {
     }, onFatal);
   }
 
-  #passedOn(payload: Bytes, peer: string): Bytes {
-    this.#pool({ type: 'gossip', peer, extrinsics: TransactionsBatch.dec(payload).extrinsics });
-    return new Uint8Array(0);
+  /** A batch that is held meanwhile counts against its sender's share of the network. */
+  #passedOn(payload: Bytes, peer: string): Promise<Bytes> | Bytes {
+    const { extrinsics } = TransactionsBatch.dec(payload);
+    const take = (): Bytes => {
+      this.#pool({ type: 'gossip', peer, extrinsics });
+      return new Uint8Array(0);
+    };
+    return this.#parts.ahead?.transactions(extrinsics)?.then(take) ?? take();
   }
 
   // ---- sync
@@ -465,8 +475,8 @@ export class Drive {
       if (topic === 'finality') {
         return this.#parts.finality.hear(from, () => this.#chain({ type: 'finality', peer: from, message: data }));
       }
-      this.#passedOn(data, from);
-      return 'accept';
+      const passed = this.#passedOn(data, from);
+      return passed instanceof Promise ? passed.then(() => 'accept') : 'accept';
     } catch (error) {
       if (error instanceof CodecError) return 'reject';
       throw error;
@@ -486,9 +496,4 @@ export class Drive {
       .publish(topic, data)
       .catch((error: Error) => this.#parts.log('warn', `gossip: ${error.message}`));
   }
-}
-
-function ticketResult(outcome: TicketAnswer): TicketResult {
-  if (!('error' in outcome)) return 'accepted';
-  return outcome.error.code === 'BadTicket' ? 'refused' : 'stale';
 }

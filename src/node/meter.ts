@@ -5,10 +5,10 @@
  * is scraped.
  */
 import { toHex } from '../base/bytes.ts';
-import type { Author } from '../consensus/author.ts';
+import type { Author, AuthorEffect } from '../consensus/author.ts';
 import type { Chain } from '../consensus/chain.ts';
 import { metaOf } from '../consensus/meta.ts';
-import { NodeMetrics, type Sample } from '../metrics/node-metrics.ts';
+import { NodeMetrics, type Sample, type TicketResult } from '../metrics/node-metrics.ts';
 import { type Health, MetricsFailed, MetricsServer } from '../metrics/server.ts';
 import type { Network } from '../p2p/network.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -16,6 +16,7 @@ import { allJobs, certificates, roundRecord } from '../runtime/compute-view.ts';
 import type { DurableStore } from '../state/store.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
+import type { Verifiers } from './verifiers.ts';
 import { NODE_NAME, NODE_VERSION } from './version.ts';
 
 export interface MeterParts {
@@ -28,11 +29,18 @@ export interface MeterParts {
   readonly author: Author;
   /** Miners that listen. */
   miners(): number;
+  readonly verifiers: Pick<Verifiers, 'waiting' | 'verified'>;
   /** The gadget's round, and votes of this node since the start. */
   voting(): Sample['grandpa'];
 }
 
 type OfState = Pick<Sample, 'difficulty' | 'certificates' | 'jobs'>;
+
+/** What became of a ticket, as it is counted. */
+export function ticketResult(outcome: Extract<AuthorEffect, { type: 'answer' }>['outcome']): TicketResult {
+  if (!('error' in outcome)) return 'accepted';
+  return outcome.error.code === 'BadTicket' ? 'refused' : 'stale';
+}
 
 /** The metrics of a node; peers are counted from now on. */
 export function nodeMetrics(parts: MeterParts): NodeMetrics {
@@ -98,6 +106,7 @@ function ofMachines({
   sync,
   network,
   miners,
+  verifiers,
   voting,
 }: MeterParts): Omit<Sample, keyof OfState> {
   const peers = network.peers();
@@ -115,6 +124,7 @@ function ofMachines({
     leaves: store.leaves().length,
     databaseCacheBytes: config.tmp ? 0 : (config.dbCacheBytes ?? 0),
     miners: miners(),
+    signatures: { waiting: verifiers.waiting, verified: verifiers.verified },
     grandpa: voting(),
   };
 }

@@ -25,6 +25,7 @@ import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
+import { Ahead } from './ahead.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import type { NodeConfig } from './config.ts';
@@ -39,6 +40,7 @@ import { tellProgress } from './progress.ts';
 import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
 import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
+import { Verifiers } from './verifiers.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
 import { warp } from './warp.ts';
@@ -74,6 +76,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // Rules: pure. The spec says how blocks are made (by work or by turns) and what finalizes them (depth or votes).
   const rules = chainRules(spec, (text) => log('warn', text));
   const { runtime, genesis } = rules;
+  const verifiers = new Verifiers({ threads: config.verifyWorkers ?? 0, memory: rules.signatures, log });
 
   installFastTree((text) => log('warn', text));
 
@@ -125,7 +128,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // The loop, and the port.
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
   // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners, voting };
+  const miners = () => drive.miners;
+  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const fail = (error: unknown): void => {
     drive.stop();
@@ -134,7 +138,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal: fail });
   const accuse = (proof: SlotEquivocation) => accusation(runtime, proof);
   const machines = { chain, author, pool, sync };
-  const parts = { ...machines, slots, store, network, finality, meter, log, onFatal, accusation: accuse };
+  const ahead = config.verifyWorkers ? new Ahead({ spec: runtime.spec, store, verifiers }) : undefined;
+  const parts = { ...machines, slots, store, network, finality, ahead, meter, log, onFatal, accusation: accuse };
   const drive = new Drive(parts);
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
@@ -177,6 +182,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
       quiet();
       watch.stop();
       drive.stop();
+      await verifiers.stop();
       await served?.server.stop();
       await rpc.stop();
       await network.stop();

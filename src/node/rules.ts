@@ -21,7 +21,7 @@ import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
 import { checkpointOf } from './checkpoint.ts';
 import { genesisBlock } from './genesis.ts';
 import { refereeWith } from './referee.ts';
-import { remembering } from './signatures.ts';
+import { remembering, SignatureMemory } from './signatures.ts';
 import { ticketEvaluator } from './ticket-evaluator.ts';
 
 export interface ChainRules {
@@ -30,12 +30,15 @@ export interface ChainRules {
   readonly consensus: ConsensusRules;
   /** Whether a key signed a message: as the runtime judges it, so that what a node sees as a double vote is one. */
   readonly verifyVote: Verify;
+  /** Signatures of extrinsics that are known to be valid. */
+  readonly signatures: SignatureMemory;
 }
 
 /** The rules of a chain; `warn` hears when a slower reference has to judge tickets. */
 export function chainRules(spec: ChainSpec, warn: (text: string) => void): ChainRules {
   const evaluate = ticketEvaluator(warn);
-  const host = { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: refereeWith(evaluate) };
+  const signatures = new SignatureMemory();
+  const host = { ...SIGNATURES, verify: remembering(SIGNATURES.verify, signatures), referee: refereeWith(evaluate) };
   const isSlots = spec.consensus.authoring === 'slots';
   const runtime = createRuntime({ pallets: isSlots ? SLOT_PALLETS : PALLETS, spec: runtimeSpec(spec), host });
   const genesis = genesisBlock(spec, runtime);
@@ -47,7 +50,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
     runtime,
     evaluate,
   };
-  return { runtime, genesis, consensus, verifyVote: host.verifyEd25519 };
+  return { runtime, genesis, consensus, verifyVote: host.verifyEd25519, signatures };
 }
 
 /** Turns by pallet Slots. */

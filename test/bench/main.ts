@@ -19,6 +19,7 @@ import { portRows } from './rpc.bench.ts';
 import { rootRows, storeRows } from './state.bench.ts';
 import { checkingRows, stepRows } from './step.bench.ts';
 import { syncRows } from './sync.bench.ts';
+import { threadRows } from './threads.bench.ts';
 import { transferRow } from './transfers.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */
@@ -27,6 +28,7 @@ const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOpti
   { ids: ['G12'], run: diskRows },
   { ids: ['G3'], run: (options) => transferRow('G3', options) },
   { ids: ['G5'], run: (options) => transferRow('G5', options) },
+  { ids: ['G8'], run: threadRows },
   { ids: ['G10'], run: rootRows },
   { ids: ['G13'], run: storeRows },
   { ids: ['G14'], run: portRows },

@@ -123,3 +123,10 @@ test('the program tells the version of its package', async () => {
   assert.equal(NODE_VERSION, version);
   assert.match((await maitoken('--version')).out, new RegExp(version));
 });
+
+test('the number of verifying threads is what the flag says, and otherwise fits the machine', () => {
+  assert.equal(config('--verify-workers', '0').verifyWorkers, 0);
+  assert.equal(config('--verify-workers', '7').verifyWorkers, 7);
+  assert.ok([1, 2, 3, 4].includes(config().verifyWorkers ?? 0));
+  for (const wrong of ['-1', '65', 'two']) refused(/--verify-workers/, `--verify-workers=${wrong}`);
+});

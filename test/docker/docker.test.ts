@@ -41,6 +41,7 @@ async function served(): Promise<Set<string>> {
     miners: 0,
     received: 0,
     sent: 0,
+    signatures: { waiting: 0, verified: 0 },
     grandpa: { round: 0, prevotes: 0, precommits: 0 },
   };
   const about = { chain: 'dev', name: 'n', version: 'v', isAuthority: false, startedAt: 0 };

@@ -5,6 +5,7 @@ import type { AuthorInput, Submission } from '../../src/consensus/author.ts';
 import type { ChainInput } from '../../src/consensus/chain.ts';
 import { Drive, type DriveParts } from '../../src/node/drive.ts';
 import { StoreError } from '../../src/state/errors.ts';
+import { TransactionsBatch } from '../../src/sync/messages.ts';
 
 /** Longer than the loop works on a block before it goes round. */
 const TURN_MS = 5;
@@ -135,4 +136,91 @@ test('while blocks may not be made no miner counts and no ticket is taken', asyn
   leave();
   drive.setAuthoring(true);
   assert.deepEqual(counts, [1, 0, 0, 0, 1]);
+});
+
+/** A drive with threads that verify: what they are asked, and what the pool is given. */
+function driveAhead(checked: Promise<void> | undefined) {
+  const happened: string[] = [];
+  const handlers = new Map<string, (payload: Uint8Array, from: string) => Promise<Uint8Array>>();
+  let heard: ((topic: string, data: Uint8Array, from: string) => unknown) | undefined;
+  const bytes = new Uint8Array();
+  const blocks = Array.from({ length: 2 }, () => {
+    return { type: 'import', block: { header: bytes, opening: bytes, extrinsics: [], from: 'peer' } };
+  });
+  const parts = {
+    ahead: {
+      blocks: (waiting: readonly unknown[]) => happened.push(`ahead of ${waiting.length}`),
+      transactions: () => checked,
+    },
+    chain: {
+      step: (_now: number, { type }: ChainInput) => {
+        if (type === 'block') happened.push('block');
+        return [];
+      },
+      wakeAt: () => undefined,
+    },
+    sync: { step: () => blocks.splice(0), wakeAt: () => undefined, isSyncing: () => true },
+    author: { step: () => [], wakeAt: () => undefined },
+    pool: {
+      step: (_now: number, { type }: { type: string }) => {
+        happened.push(type);
+        return [];
+      },
+    },
+    network: {
+      onGossip: (handler: typeof heard) => {
+        heard = handler;
+      },
+      onPeer() {},
+      peers: () => [],
+      handle: (name: string, handler: (payload: Uint8Array, from: string) => Promise<Uint8Array>) =>
+        handlers.set(name, handler),
+    },
+    onFatal(error: unknown) {
+      throw error;
+    },
+  };
+  const drive = new Drive(parts as unknown as DriveParts);
+  drive.start();
+  const batch = TransactionsBatch.enc({ repeat: 0, extrinsics: [Uint8Array.of(4, 4)] });
+  return {
+    drive,
+    happened,
+    tell: () => handlers.get('transactions')?.(batch, 'peer'),
+    gossip: (data = batch) => heard?.('transactions', data, 'peer'),
+  };
+}
+
+test('each time before a block is taken, those that wait are read ahead', async () => {
+  const { drive, happened } = driveAhead(undefined);
+  await rounds(happened, 3);
+  drive.stop();
+  assert.deepEqual(happened, ['ahead of 2', 'block', 'others', 'ahead of 1', 'block', 'others', 'others']);
+});
+
+test('transactions that threads look at reach the pool when they have, and only then have a verdict', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { drive, happened, tell, gossip } = driveAhead(promise);
+  const [told, verdict] = [tell(), gossip()];
+  await rounds([], 3);
+  assert.equal(happened.includes('gossip'), false);
+  resolve();
+  assert.deepEqual(await told, new Uint8Array(0));
+  assert.equal(await verdict, 'accept');
+  assert.deepEqual(
+    happened.filter((one) => one === 'gossip'),
+    ['gossip', 'gossip'],
+  );
+  drive.stop();
+  const late = gossip();
+  assert.equal(await late, 'accept');
+  assert.equal(happened.filter((one) => one === 'gossip').length, 2, 'a stopped drive takes nothing more');
+});
+
+test('transactions that no thread looks at reach the pool at once, and nonsense is rejected either way', async () => {
+  const { drive, happened, gossip } = driveAhead(undefined);
+  assert.equal(gossip(), 'accept');
+  assert.equal(happened.at(-1), 'gossip');
+  assert.equal(gossip(new Uint8Array(3)), 'reject');
+  drive.stop();
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blake2_256 } from '../../src/crypto/hash.ts';
 import { keypairFromSeed } from '../../src/crypto/keypair.ts';
-import { remembering } from '../../src/node/signatures.ts';
+import { remembering, SignatureMemory } from '../../src/node/signatures.ts';
 import { type MultiSignature, multiSign, verifyMultiSignature } from '../../src/primitives/account.ts';
 
 const MESSAGE = new Uint8Array(100).fill(3);
@@ -14,7 +14,7 @@ function counting(limit?: number) {
   const verify = remembering((signature, message, account) => {
     calls.push(signature);
     return verifyMultiSignature(signature, message, account);
-  }, limit);
+  }, new SignatureMemory(limit));
   return { calls, verify };
 }
 

@@ -1,6 +1,6 @@
 /** # Node config: what the flags of a node say, checked, as the values that the node is made from. */
 import { mkdtempSync, readFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { availableParallelism, homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Bytes, fromHex } from '../../base/bytes.ts';
 import type { ChainSpec } from '../../node/chain-spec.ts';
@@ -12,6 +12,7 @@ import { DEV_NAMES, type NodeOptions } from './node-flags.ts';
 
 const MB = 1_048_576;
 const DEFAULT_PROMETHEUS_PORT = 9_615;
+const MAX_VERIFY_WORKERS = 4;
 
 /** The config that the flags describe. Throws UsageError with the flag to change. */
 export function configOf(options: NodeOptions): NodeConfig {
@@ -44,6 +45,7 @@ export function configOf(options: NodeOptions): NodeConfig {
     identity,
     minerThreads: starts && !options['no-miner'] ? integer('miner-threads', options['miner-threads'], 1, 1, 64) : 0,
     checker: starts && !options['no-checker'],
+    verifyWorkers: integer('verify-workers', options['verify-workers'], verifyWorkers(), 0, 64),
     rpc,
     p2p: p2pOf(options, spec),
     prometheus,
@@ -54,6 +56,11 @@ export function configOf(options: NodeOptions): NodeConfig {
     blobBytes: integer('blob-cache', options['blob-cache'], 2_048, 64, 1_000_000) * MB,
     check: options.check,
   };
+}
+
+/** A core is left to the node's own thread, which executes about as fast as two threads verify. */
+function verifyWorkers(): number {
+  return Math.min(MAX_VERIFY_WORKERS, Math.max(1, availableParallelism() - 1));
 }
 
 function syncOf(mode: string, spec: ChainSpec): 'full' | 'warp' {

@@ -95,6 +95,11 @@ const STORE_FLAGS = {
   'db-cache': { kind: 'value', value: 'MB', help: 'cache of the database (default 8: states are kept in memory)' },
   'trie-cache-size': { kind: 'value', value: 'BYTES', help: 'no effect: the state is in memory' },
   'blob-cache': { kind: 'value', value: 'MB', help: 'models, deltas and states kept (default 2048)' },
+  'verify-workers': {
+    kind: 'value',
+    value: 'N',
+    help: 'threads that check signatures ahead of import, 0: none (default: one less than cores, 1 to 4)',
+  },
   check: { kind: 'flag', help: 'run every invariant of the runtime after every block' },
 } as const;
 
