@@ -13,7 +13,7 @@ import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
 import type { Keystore } from '../keystore/keystore.ts';
-import { Watermarks } from '../keystore/watermarks.ts';
+import { VOTES_FILE, Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
@@ -84,7 +84,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // Machines.
   const marks = config.tmp
     ? Watermarks.inMemory(genesis.hash)
-    : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
+    : await Watermarks.open(join(chainDir, VOTES_FILE), genesis.hash);
   const voters = await voterKeys(config, keystore, (text) => log('warn', text));
   const keys = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
   const { chain, grandpa } = chainMachine(spec, rules, store, keys);
