@@ -38,6 +38,7 @@ const commands = {
     return [[node24, [...quiet, '--test', '--test-concurrency=1', ...clientTests(args)]]];
   },
   pause: (args) => [[node24, [...quiet, 'test/long/pause.ts', ...args]]],
+  sim: (args) => [[node24, [...quiet, 'test/sim/main.ts', ...args]]],
   model: (args) => [[node24, [...quiet, 'test/model/run.ts', ...args]]],
   economics: (args) => [[node24, [...quiet, 'test/economics/run.ts', ...args]]],
   bench: (args) => [[node24, [...quiet, 'test/bench/main.ts', ...args]]],

@@ -17,7 +17,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['runtime', 'compute'],
   ['consensus', 'sync', 'pool', 'jobs'],
   ['p2p', 'rpc', 'state/level', 'compute/engine', 'crypto/native', 'keystore', 'blobs', 'metrics'],
-  ['node', 'miner'],
+  ['node', 'miner', 'sim'],
   ['cli'],
 ];
 const PURE_FLOORS = 3;

@@ -17,6 +17,7 @@ const OPERATOR_ERRORS: Readonly<Record<string, number>> = {
   StoreError: 4,
   BlobError: 4,
   OfflineError: 5,
+  SnapshotError: 5,
 };
 
 /** Whatever file it was that the disk refused. */

@@ -34,6 +34,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'check-block': async () => (await import('./commands/chain-data.ts')).checkBlockCommand,
   'export-state': async () => (await import('./commands/chain-data.ts')).exportStateCommand,
   'chain-info': async () => (await import('./commands/chain-data.ts')).chainInfoCommand,
+  'export-snapshot': async () => (await import('./commands/snapshot.ts')).exportSnapshotCommand,
+  'import-snapshot': async () => (await import('./commands/snapshot.ts')).importSnapshotCommand,
   revert: async () => (await import('./commands/chain-data.ts')).revertCommand,
   'purge-chain': async () => (await import('./commands/purge-chain.ts')).purgeChainCommand,
   benchmark: async () => (await import('./commands/benchmark.ts')).benchmarkCommand,
@@ -47,6 +49,7 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
   const command = COMMANDS[first];
   try {
     if (command) return await (await command())(rest, terminal);
+    // Flags without a command run a node, as Substrate's binaries do.
     if (first !== '' && !first.startsWith('-')) {
       throw new UsageError(
         `maitoken: no command '${first}'; there are ${Object.keys(COMMANDS).join(', ')}, or give node flags`,

@@ -20,6 +20,7 @@ export const BLOCK_FAULTS = {
   AlreadyKnown: ['the block is imported already', 'nothing', 'nobody'],
   KnownBad: ['the block was refused before, or stands on one that was', 'follow another branch', 'block'],
   BelowFinalized: ['the block leaves our chain below the last finalized block', 'follow another branch', 'nobody'],
+  OtherCheckpoint: ['the chain spec names another block of this height', 'follow the chain of the checkpoint', 'block'],
   UnknownParent: ['the parent is not known here', 'send the parent first', 'nobody'],
   WrongNumber: ['the number is not the parent number plus one', 'number blocks by their parents', 'block'],
   TooManySiblings: ['too many children of one block', 'build on another block', 'nobody'],

@@ -364,7 +364,9 @@ export class Chain {
       },
       ancestor(of, number) {
         const block = tree.get(of);
-        return block === undefined ? undefined : tree.ancestor(block, number);
+        if (block !== undefined && number >= tree.root.number) return tree.ancestor(block, number);
+        // Rounds that began before the last block was final stand on an earlier one.
+        return block !== undefined || chain.isSettled(of, number) ? chain.canonical(number) : undefined;
       },
       bestOn(block) {
         const found = tree.get(block.hash);
@@ -377,6 +379,18 @@ export class Chain {
       justification: (hash) => store.justification(hash),
       record: (name) => store.aux(name),
     };
+  }
+
+  /** Whether a block at or above a height is final. */
+  private isSettled(hash: Bytes, from: number): boolean {
+    const number = this.store.number(hash);
+    if (number === undefined || number < from || number > this.store.settled.number) return false;
+    return equal(must(this.store.canonical(number), 'a final block is canonical'), hash);
+  }
+
+  private canonical(number: number): BlockRef | undefined {
+    const hash = number < 0 ? undefined : this.store.canonical(number);
+    return hash && { hash, number };
   }
 
   private bestOn(block: TreeBlock): TreeBlock {

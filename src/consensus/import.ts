@@ -115,8 +115,10 @@ function decodeHeader(rules: ConsensusRules, bytes: Bytes): Checked<Pick<Decoded
 }
 
 /** The parent of a header among our blocks, if it has a place there. */
-function checkPlace(store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
+function checkPlace(rules: ConsensusRules, store: ChainStore, hash: Bytes, header: Header): Checked<ParentBlock> {
   if (store.number(hash) !== undefined) return failed('AlreadyKnown');
+  const { checkpoint } = rules;
+  if (checkpoint?.number === header.number && !equal(checkpoint.hash, hash)) return failed('OtherCheckpoint');
   const number = store.number(header.parentHash);
   if (header.number <= store.settled.number) return failed('BelowFinalized');
   if (number === undefined) return failed('UnknownParent');
@@ -135,7 +137,7 @@ export function checkHeader(
   now: Millis,
   block: HeaderPart,
 ): Checked<ProvenHeader> {
-  const place = checkPlace(store, block.hash, block.decoded);
+  const place = checkPlace(rules, store, block.hash, block.decoded);
   if (!place.ok) return place;
   const parent = place.value;
   const view = store.view(parent.hash);
@@ -153,6 +155,7 @@ export function proveHeader(
   { sealed, opening }: Pick<HeaderPart, 'sealed' | 'opening'>,
 ): Checked<ProvenHeader> {
   const { parent, view, now } = at;
+  // A turn at authoring: whose it is follows from the parent's state, and every block counts the same.
   if (isTurn(sealed)) {
     if (rules.slots === undefined) return failed('NotSealed');
     if (opening.length > 0) return failed('WrongOpening');
@@ -163,6 +166,7 @@ export function proveHeader(
       slotAt(timestamp, blockTimeMs) === sealed.slot ? passed(SLOT_DUE) : failed('WrongSlot', `slot ${sealed.slot}`);
     return passed({ parent, view, ticket: sealed.output, due });
   }
+  // Work.
   const horizon = Math.max(now + MAX_DRIFT_MS + MAX_HOLD_MS, parent.timestamp + 1);
   const least = childDifficulty(rules.difficulty, parent, horizon).difficulty;
   const proven = checkSeal(rules, view, sealed, opening, least);
@@ -174,7 +178,7 @@ export function proveHeader(
   return passed({ parent, view, ticket: proven.value.ticket, due });
 }
 
-/** The longest chain wins. */
+/** Every block of a turn: the longest chain wins. */
 const SLOT_DUE: Due = { difficulty: 1n, anchor: undefined };
 
 function isTurn(sealed: Sealed | SlotSealed): sealed is SlotSealed {

@@ -8,6 +8,7 @@ import { must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { hash, mapped, type Of, option, struct, u32, u64, u256 } from '../codec/index.ts';
 import { Header } from '../primitives/header.ts';
+import { readSlotSealed } from '../primitives/slots.ts';
 import type { ParentInfo } from '../runtime/chain.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { Anchor, Millis } from './difficulty.ts';
@@ -67,4 +68,20 @@ export function parentBlock(store: ChainStore, block: Bytes): ParentBlock {
     meta,
     info: { header, ticket: meta.ticket },
   };
+}
+
+/**
+ * The meta of a block of engine `slots` that is known to be final, but not what came before: every D is 1, and the
+ * ticket is what its author drew. Its time is that of its state. Throws CodecError or SlotError for another header.
+ */
+export function slotsBaseMeta(header: Header, timestamp: Millis): Bytes {
+  const { output } = readSlotSealed(header);
+  return BlockMeta.enc({
+    difficulty: 1n,
+    totalDifficulty: BigInt(header.number),
+    timestamp,
+    anchor: undefined,
+    ticket: output,
+    arrival: 1n,
+  });
 }

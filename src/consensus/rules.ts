@@ -8,6 +8,7 @@ import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
 import type { VrfVerifier } from '../crypto/vrf.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SlotAuthority, SlotEpoch } from '../runtime/slots.ts';
+import type { BlockRef } from '../state/store.ts';
 import type { StateView } from '../state/view.ts';
 import type { DifficultyRules } from './difficulty.ts';
 
@@ -58,6 +59,8 @@ export interface ConsensusRules {
   /** Where present, the chain's engine is `slots`: every D is 1, and no seal by work is asked for. */
   readonly slots?: SlotRules;
   readonly runtime: Pick<Runtime, 'executing' | 'builder' | 'Call'>;
+  /** The one block of its height, by the chain spec. */
+  readonly checkpoint?: BlockRef;
   /** A proven-equal faster evaluator of tickets than the reference. */
   readonly evaluate?: TicketEvaluator;
 }

@@ -157,6 +157,8 @@ const Spec = z.strictObject({
   properties: z.strictObject({ ss58Format: u32, tokenDecimals: u32, tokenSymbol: z.string().min(1).max(12) }),
   codeSubstitutes: z.record(z.string(), z.string()),
   specVersion: u32,
+  /** A block that is known to be of this chain: no chain without it is followed. Changes no genesis. */
+  checkpoint: z.strictObject({ number: u32.min(1), hash }).optional(),
   consensus: Consensus,
   economy: Economy,
   staking: Staking.optional(),

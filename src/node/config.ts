@@ -65,6 +65,8 @@ export interface NodeConfig {
     | undefined;
   /** Bytes of the database's block cache. */
   readonly dbCacheBytes?: number;
+  /** How a node without a chain comes to one: all blocks, or the newest final one with its state; all if absent. */
+  readonly sync?: 'full' | 'warp';
   /** Settled blocks whose states are kept, or all. */
   readonly pruning: number | 'archive';
   /** Where texts to train on come from; undefined takes the corpus that ships. */

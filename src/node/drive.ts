@@ -101,6 +101,11 @@ export class Drive {
       this.#chain({ type: 'finality', peer: from, message: payload });
       return new Uint8Array(0);
     });
+    // A node that warped has peers already.
+    for (const { id } of network.peers()) {
+      this.#sync({ type: 'connected', peer: id });
+      this.#passOnPool(id);
+    }
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
     this.#slots?.start();
@@ -273,6 +278,9 @@ export class Drive {
       case 'wanted':
       case 'proven':
         this.#sync({ type: effect.type, peer: effect.peer });
+        return;
+      case 'missing':
+        this.#sync({ type: 'missing', ...effect.block, peer: effect.peer });
         return;
       case 'held':
         log('info', `block ${toHex(effect.hash)} is held until its time`);

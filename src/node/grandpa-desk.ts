@@ -53,7 +53,9 @@ function proofFor(store: ChainStore, number: number): FinalityProof | undefined 
   const last = lastProof((name) => store.aux(name));
   const unknownHeaders: Header[] = [];
   for (let at = number; at <= store.settled.number && unknownHeaders.length < MAX_UNKNOWN_HEADERS; at++) {
-    const block = must(store.canonical(at), 'a final height has its block');
+    const block = store.canonical(at);
+    // A node that began with a later block than genesis has none of these.
+    if (block === undefined) return undefined;
     if (at > number) unknownHeaders.push(Header.dec(must(store.header(block), 'a final block has its header')));
     const justification: Bytes | undefined = last?.block.number === at ? last.bytes : store.justification(block);
     if (justification !== undefined) return { block, justification, unknownHeaders };

@@ -12,6 +12,7 @@ import { BlobStore } from '../blobs/store.ts';
 import { BlobTransfer } from '../blobs/transfer.ts';
 import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
+import { SetEnds } from '../consensus/finality/set-ends.ts';
 import type { Keystore } from '../keystore/keystore.ts';
 import { VOTES_FILE, Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
@@ -22,7 +23,6 @@ import type { SlotEquivocation } from '../primitives/slots.ts';
 import { RpcServer } from '../rpc/server.ts';
 import type { Runtime, Validity } from '../runtime/runtime.ts';
 import { LevelStore } from '../state/level/level-store.ts';
-import { MemoryStore } from '../state/level/memory-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
 import { nodeBackend } from './backend.ts';
@@ -34,11 +34,14 @@ import { FinalityLink } from './finality-link.ts';
 import { genesisJobs, isShipped, provideGenesisBlobs } from './genesis-blobs.ts';
 import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
-import { chainMachine, chainRules } from './rules.ts';
+import { openStore } from './open-store.ts';
+import { tellProgress } from './progress.ts';
+import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
 import { accusation, slotsAuthor } from './slots.ts';
-import { serveSync } from './sync-link.ts';
+import { serveSync, serveWarp } from './sync-link.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
+import { warp } from './warp.ts';
 
 export interface RunningNode {
   readonly config: NodeConfig;
@@ -57,6 +60,8 @@ export interface NodeHooks {
   readonly onFatal: (error: unknown) => void;
   /** Where the keys of this node are; a node without one keeps none. */
   readonly keystore?: Keystore;
+  /** Ends a warp: the node then begins with what it has. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts a node; rejects with a typed error of the part that could not be started. */
@@ -66,22 +71,25 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const chainDir = join(config.basePath, 'chains', spec.id);
   await mkdir(chainDir, { recursive: true });
 
-  // Rules: pure.
+  // Rules: pure. The spec says how blocks are made (by work or by turns) and what finalizes them (depth or votes).
   const rules = chainRules(spec, (text) => log('warn', text));
   const { runtime, genesis } = rules;
 
   installFastTree((text) => log('warn', text));
 
-  // Memory: blocks and states, then blobs.
-  const { pruning } = config;
-  const store = config.tmp
-    ? MemoryStore.create(genesis, pruning)
-    : await LevelStore.open({ dir: chainDir, genesis, pruning, ...cacheOf(config) });
+  // Memory: blocks and states, then blobs. A new node may begin with what peers prove: hence the network comes first.
+  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const begin = async () => {
+    await network.start();
+    return warp({ rules, network, log, signal: hooks.signal ?? new AbortController().signal });
+  };
+  const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
 
-  // Machines.
+  // Machines. First with what this node votes, and what it said last: beside the database, so that an old copy of that
+  // makes nobody vote twice. Then: which blocks are the chain, what waits for one, who makes them, whom to fetch from.
   const marks = config.tmp
     ? Watermarks.inMemory(genesis.hash)
     : await Watermarks.open(join(chainDir, VOTES_FILE), genesis.hash);
@@ -104,6 +112,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
+    checkpoint: rules.consensus.checkpoint,
     pool,
     vet: (now, header, opening) => {
       const start = performance.now();
@@ -113,9 +122,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     },
   });
 
-  // Network, the loop, and the port.
-  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  // The loop, and the port.
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
+  // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
   const seen: MeterParts = { config, store, chain, pool, sync, network, author, miners: () => drive.miners, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const fail = (error: unknown): void => {
@@ -130,6 +139,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const transfer = new BlobTransfer(blobs, network);
   const desk = new BlobDesk(blobs, transfer);
   serveSync(network, store, chain);
+  serveWarp(network, store, grandpa && new SetEnds(store, () => setIdNow(store)));
   const given = { config, runtime, store, network, drive, ...machines, grandpa, blobs: desk, keystore, voters };
   const backend = nodeBackend(given);
   const blobToken = await writeBlobToken(chainDir);
@@ -144,6 +154,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   await network.start();
   drive.start();
   desk.follow(store, drive);
+  const behind = {
+    best: () => store.best.number,
+    target: () => (sync.isSyncing() ? sync.target() : undefined),
+    peers: () => network.peers().length,
+  };
+  const quiet = tellProgress(behind, (text) => log('info', text));
   const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
@@ -158,6 +174,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     metricsPort: served?.port,
     meter,
     async stop() {
+      quiet();
       watch.stop();
       drive.stop();
       await served?.server.stop();
@@ -169,8 +186,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   };
 }
 
-function cacheOf({ dbCacheBytes }: NodeConfig): { cacheBytes?: number } {
-  return dbCacheBytes === undefined ? {} : { cacheBytes: dbCacheBytes };
+function setIdNow(store: DurableStore): bigint {
+  return authoritiesIn(must(store.view(store.settled.hash), 'the last final block has its state')).setId;
 }
 
 function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes): Validity {

@@ -1,10 +1,9 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
-
 import { must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
-import { Grandpa, type GrandpaSetup } from '../consensus/finality/grandpa.ts';
+import { type AuthoritySet, Grandpa, type GrandpaSetup } from '../consensus/finality/grandpa.ts';
 import type { Verify } from '../consensus/finality/round.ts';
 import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
 import { vrfVerify } from '../crypto/vrf.ts';
@@ -17,7 +16,9 @@ import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
 import { epochAt } from '../runtime/slots.ts';
 import type { ChainStore } from '../state/store.ts';
+import type { StateView } from '../state/view.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
+import { checkpointOf } from './checkpoint.ts';
 import { genesisBlock } from './genesis.ts';
 import { refereeWith } from './referee.ts';
 import { remembering } from './signatures.ts';
@@ -42,6 +43,7 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
     difficulty: { initial: spec.consensus.initialDifficulty, blockTimeMs: spec.consensus.blockTimeMs },
     seals: { author: (view, account) => sealAuthor(view, account, runtime.spec), fragment: sealFragment },
     ...(isSlots ? { slots: slotRules(genesis.hash, runtime.spec.epochSlots) } : {}),
+    ...checkpointOf(spec),
     runtime,
     evaluate,
   };
@@ -75,6 +77,14 @@ export interface ChainMachine {
   readonly grandpa: Grandpa | undefined;
 }
 
+/** Who votes on what stands on a block with this state. */
+export function authoritiesIn(view: StateView): AuthoritySet {
+  return {
+    setId: readStorage(view, GrandpaDeclared.storage.CurrentSetId),
+    authorities: readStorage(view, GrandpaDeclared.storage.Authorities),
+  };
+}
+
 /** The machine that decides which blocks are the chain. */
 export function chainMachine(spec: ChainSpec, rules: ChainRules, store: ChainStore, voting = SILENT): ChainMachine {
   const { finality, finalityDepth, blockTimeMs } = spec.consensus;
@@ -83,13 +93,7 @@ export function chainMachine(spec: ChainSpec, rules: ChainRules, store: ChainSto
       ? undefined
       : new Grandpa({
           ...voting,
-          setAt: ({ hash }) => {
-            const view = must(store.view(hash), 'the last finalized block has its state');
-            return {
-              setId: readStorage(view, GrandpaDeclared.storage.CurrentSetId),
-              authorities: readStorage(view, GrandpaDeclared.storage.Authorities),
-            };
-          },
+          setAt: ({ hash }) => authoritiesIn(must(store.view(hash), 'the last finalized block has its state')),
           gossipMs: Math.min(MAX_GOSSIP_MS, Math.ceil(blockTimeMs / ROUND_T)),
           verify: (signature, message, id) => rules.verifyVote(signature, message, id),
           keepEvery: JUSTIFICATION_PERIOD,

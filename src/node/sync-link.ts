@@ -6,6 +6,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import { CodecError, unit, variant } from '../codec/index.ts';
 import type { Chain } from '../consensus/chain.ts';
+import type { SetEnds } from '../consensus/finality/set-ends.ts';
 import type { Network } from '../p2p/network.ts';
 import type { ChainStore } from '../state/store.ts';
 import { answerBlocks, answerExtrinsics } from '../sync/blocks.ts';
@@ -15,9 +16,16 @@ import {
   ExtrinsicsRequest,
   ExtrinsicsResponse,
   MAX_RESPONSE_BYTES,
+  MAX_STATE_BYTES,
+  MAX_WARP_BYTES,
+  StateRequest,
+  StateResponse,
   Status,
+  WarpRequest,
+  WarpResponse,
 } from '../sync/messages.ts';
 import type { SyncEffect, SyncInput } from '../sync/sync.ts';
+import type { WarpEffect, WarpInput } from '../sync/warp.ts';
 
 const Question = variant({ Status: unit, Blocks: BlocksRequest, Extrinsics: ExtrinsicsRequest });
 const STATUS_BYTES = 256;
@@ -36,6 +44,22 @@ function statusOf(store: ChainStore, chain: Chain): Status {
     finalizedNumber: finalized.number,
     finalizedHash: finalized.hash,
   };
+}
+
+/** Final blocks that are read for the ends of sets before others get their turn: about 20 ms. */
+const READ_AT_ONCE = 2_048;
+
+/** Answers questions for states, and for proofs of what is final; `ends` is undefined where no proofs are given. */
+export function serveWarp(network: Network, store: ChainStore, ends: SetEnds | undefined): void {
+  network.handle('state', async (payload) => {
+    const { block, after } = StateRequest.dec(payload);
+    return StateResponse.enc(store.view(block)?.chunk(after));
+  });
+  network.handle('warp', async (payload) => {
+    const { setId } = WarpRequest.dec(payload);
+    while (ends?.advance(READ_AT_ONCE) === false) await new Promise((done) => setImmediate(done));
+    return WarpResponse.enc(ends?.proofFrom(setId));
+  });
 }
 
 /** Answers the questions of peers. */
@@ -76,6 +100,29 @@ export async function ask(network: Network, effect: Asking): Promise<SyncInput |
     if (!(error instanceof CodecError) && (error as Error).name !== 'RequestError') throw error;
     // A status that did not come is asked for again in due time.
     return effect.type === 'askStatus' ? undefined : { type: 'failed', request: effect.request };
+  }
+}
+
+type WarpAsking = Extract<WarpEffect, { type: 'askStatus' | 'askProof' | 'askState' | 'askBlocks' }>;
+
+/** The same for the machine of a warp. */
+export async function askWarp(network: Network, effect: WarpAsking): Promise<WarpInput | undefined> {
+  if (effect.type === 'askStatus' || effect.type === 'askBlocks')
+    return (await ask(network, effect)) as WarpInput | undefined;
+  const { peer, request: id } = effect;
+  const timeoutMs = ANSWER_TIMEOUT_MS;
+  try {
+    if (effect.type === 'askProof') {
+      const limits = { timeoutMs, maxBytes: MAX_WARP_BYTES };
+      const answer = await network.request(peer, 'warp', WarpRequest.enc(effect.ask), limits);
+      return { type: 'proof', request: id, proof: WarpResponse.dec(answer) };
+    }
+    const limits = { timeoutMs, maxBytes: MAX_STATE_BYTES };
+    const answer = await network.request(peer, 'state', StateRequest.enc(effect.ask), limits);
+    return { type: 'chunk', request: id, chunk: StateResponse.dec(answer) };
+  } catch (error) {
+    if (!(error instanceof CodecError) && (error as Error).name !== 'RequestError') throw error;
+    return { type: 'failed', request: id };
   }
 }
 

@@ -9,7 +9,7 @@ import type { Bytes } from '../base/bytes.ts';
 export const TOPICS = ['blocks', 'transactions', 'finality'] as const;
 export type Topic = (typeof TOPICS)[number];
 
-export const PROTOCOLS = ['sync', 'blobs', 'transactions', 'finality'] as const;
+export const PROTOCOLS = ['sync', 'state', 'warp', 'blobs', 'transactions', 'finality'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
 /** accept: pass it on; ignore: nothing to hold against the sender; reject: provably invalid, the sender pays. */

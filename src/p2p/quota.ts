@@ -17,12 +17,12 @@ export class Quota {
   private readonly full = new Map<string, number>();
 
   /**
-   * Takes one from the key's bucket and returns how many milliseconds too early it comes: 0 while the bucket holds
+   * Takes one, or `count`, from the key's bucket and returns how many milliseconds too early it comes: 0 while it holds
    * some. Beyond `maxWait` it takes nothing and returns Infinity.
    */
-  take(key: string, rate: Rate, now: number, maxWait = 0): number {
+  take(key: string, rate: Rate, now: number, maxWait = 0, count = 1): number {
     const interval = 1_000 / rate.perSecond;
-    const full = Math.max(this.full.get(key) ?? now, now) + interval;
+    const full = Math.max(this.full.get(key) ?? now, now) + interval * count;
     const wait = Math.max(0, full - now - interval * rate.burst);
     if (wait > maxWait) return Number.POSITIVE_INFINITY;
     if (!this.full.has(key) && this.full.size >= MAX_KEYS) this.sweep(now);

@@ -125,7 +125,8 @@ export class Requests {
 
   private async answer(stream: FrameStream, peer: string, protocol: WireProtocol): Promise<void> {
     const limits = REQUEST_LIMITS[protocol];
-    const wait = this.quota.take(`${protocol} ${peer}`, limits, this.host.now(), MAX_HOLD_MS);
+    const asked = this.quota.take(`${protocol} ${peer}`, limits, this.host.now(), MAX_HOLD_MS);
+    const wait = Math.max(asked, this.owed(peer, protocol, 0, MAX_HOLD_MS));
     if (wait === Number.POSITIVE_INFINITY) {
       this.host.report(peer, FLOOD_PENALTY, `${protocol} quota`);
       return this.reply(stream, peer, undefined);
@@ -144,7 +145,15 @@ export class Requests {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const handler = this.handlers.get(protocol);
     const payload = handler && (await this.handled(handler, question.payload, peer, protocol));
+    this.owed(peer, protocol, payload?.length ?? 0, Number.POSITIVE_INFINITY);
     return this.reply(stream, peer, payload);
+  }
+
+  /** Counts bytes of answers; how long the peer has to wait for what it had already, Infinity beyond `maxWait`. */
+  private owed(peer: string, protocol: WireProtocol, count: number, maxWait: number): number {
+    const { bytes } = REQUEST_LIMITS[protocol];
+    if (bytes === undefined) return 0;
+    return this.quota.take(`${protocol} bytes ${peer}`, bytes, this.host.now(), maxWait, count);
   }
 
   /** The handler's answer, or undefined when it refused or made too long a one. */

@@ -6,6 +6,7 @@
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { PROTOCOLS, type Protocol, TOPICS, type Topic } from './network.ts';
+import type { Rate } from './quota.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -22,7 +23,12 @@ export interface RequestLimits {
   readonly perSecond: number;
   /** Requests that it may ask for at once after a pause. */
   readonly burst: number;
+  /** Bytes of answers that one peer may have a second, and at once; without it the frames are the bound. */
+  readonly bytes?: Rate;
 }
+
+/** A state is walked, encoded and proven for each answer: 16 MiB a second cost a tenth of a core. */
+const STATE_BYTES: Rate = { perSecond: 16 * MIB, burst: 64 * MIB };
 
 /**
  * A trained state is 20.7 MB, 20 answers of 1 MiB: a burst of 120 is five states at once, 40 a second are 42 MB/s.
@@ -31,6 +37,8 @@ export interface RequestLimits {
  */
 export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
   sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },
+  state: { maxRequest: KIB, maxResponse: 8 * MIB, perSecond: 20, burst: 80, bytes: STATE_BYTES },
+  warp: { maxRequest: KIB, maxResponse: 2 * MIB, perSecond: 2, burst: 20, bytes: STATE_BYTES },
   blobs: { maxRequest: 64, maxResponse: MIB + KIB, perSecond: 40, burst: 120 },
   transactions: { maxRequest: 256 * KIB, maxResponse: 4 * MIB, perSecond: 50, burst: 200 },
   finality: { maxRequest: 256 * KIB, maxResponse: 0, perSecond: 20, burst: 80 },

@@ -32,7 +32,7 @@ export interface Parent extends ParentInfo {
   readonly hash: Bytes;
 }
 
-/** One block while it executes. */
+/** One block while it executes: `initialize`, `apply` for each extrinsic, `finalize`; then `changes`. */
 export class BlockExecution {
   readonly context: Context;
   private readonly kernel: Kernel;

@@ -33,6 +33,18 @@ export interface NewBlock extends BlockRef {
   readonly tree?: StateTree | undefined;
 }
 
+/** A final block with its state, from which a store can begin in place of genesis. */
+export interface Base extends BlockRef {
+  /** SCALE of the whole header. */
+  readonly header: Bytes;
+  readonly body: readonly Bytes[];
+  readonly meta: Bytes;
+  readonly opening?: Bytes | undefined;
+  readonly justification?: Bytes | undefined;
+  /** The state after it. */
+  readonly state: StateTree;
+}
+
 /** Blocks that left the canonical chain (newest first) and that joined it (oldest first). */
 export interface Route {
   readonly retracted: readonly BlockRef[];
@@ -62,6 +74,8 @@ export interface ChainStore {
   readonly best: BlockRef;
   /** The highest block that this node will never leave. */
   readonly settled: BlockRef;
+  /** Height of the block that this store began with, 0 for genesis: what lies between genesis and it is not here. */
+  readonly base: number;
 
   /** Height of a known block. */
   number(hash: Bytes): number | undefined;
@@ -76,7 +90,7 @@ export interface ChainStore {
   justification(hash: Bytes): Bytes | undefined;
   /** The how-manieth block this node ever stored: "first seen" survives a restart. */
   arrival(hash: Bytes): number | undefined;
-  /** Hash at a height of the canonical chain. */
+  /** Hash at a height of the canonical chain; undefined above `best`, and between genesis and `base`. */
   canonical(number: number): Bytes | undefined;
   /** Known children of `settled` or of a block above it, in order of arrival. */
   children(hash: Bytes): Bytes[];

@@ -11,6 +11,7 @@ import { finish, type Work } from '../base/work.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { bytesOf, keyOf } from './key.ts';
 import { change } from './trie/change.ts';
+import { CHUNK_LIMITS, type ChunkLimits, chunkOf, type StateChunk } from './trie/chunk.ts';
 import { merkleValue, type StateVersion, type TrieNode } from './trie/node.ts';
 import { closest, collectProof, entriesOf, find, walk } from './trie/walk.ts';
 import type { ChangeSet, StateView } from './view.ts';
@@ -118,6 +119,12 @@ export class StateTree implements StateView {
     const node = closest(this.top, keyOf(prefix));
     if (node === undefined) return undefined;
     return node === this.top ? this.root.slice() : merkleValue(node);
+  }
+
+  /** The part of the state that begins after a key, or at its beginning, with its proof (trie/chunk.ts). */
+  chunk(after: Bytes | undefined, limits: ChunkLimits = CHUNK_LIMITS): StateChunk {
+    if (this.top === undefined) return { entries: [], complete: true, proof: [EMPTY_NODE] };
+    return chunkOf(this.top, this.version, after, limits);
   }
 
   /** All keys and values in order of keys. */

@@ -18,12 +18,15 @@ import {
   u8,
   u16,
   u32,
+  u64,
   u256,
   variant,
   vec,
 } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { MAX_PROOF_BYTES } from '../primitives/justification.ts';
+import { WarpProof } from '../primitives/warp.ts';
+import { MAX_KEY_BYTES, StateChunk } from '../state/trie/chunk.ts';
 
 /** A peer as the network names it. */
 export type PeerId = string;
@@ -49,6 +52,15 @@ const SHORT_ID_BYTES = 6;
 const headerBytes = boundedBytes(MAX_HEADER_BYTES);
 const openingBytes = boundedBytes(MAX_OPENING_BYTES);
 const extrinsicBytes = boundedBytes(MAX_EXTRINSIC_BYTES);
+
+/** The parts of a block wherever one is carried, each within its bound. */
+export const BlockParts = {
+  header: headerBytes,
+  opening: openingBytes,
+  extrinsic: extrinsicBytes,
+  maxExtrinsics: MAX_EXTRINSICS,
+  justification: boundedBytes(MAX_PROOF_BYTES),
+} as const;
 
 /** How a node stands: sent on connecting, and again whenever it is asked. */
 export const Status = struct({
@@ -109,6 +121,26 @@ export type ExtrinsicsRequest = Of<typeof ExtrinsicsRequest>;
 /** In the order of the places asked for; empty when the block is unknown. */
 export const ExtrinsicsResponse = vec(extrinsicBytes, MAX_EXTRINSICS);
 export type ExtrinsicsResponse = Of<typeof ExtrinsicsResponse>;
+
+/** Asks for the part of a block's state that begins after a key, or at its beginning. */
+export const StateRequest = struct({ block: hash, after: option(boundedBytes(MAX_KEY_BYTES)) });
+export type StateRequest = Of<typeof StateRequest>;
+
+/** Absent when that state is not kept. */
+export const StateResponse = option(StateChunk);
+export type StateResponse = Of<typeof StateResponse>;
+/** A chunk with one value more than it should hold, and its proof. */
+export const MAX_STATE_BYTES = 8 * 1024 * 1024;
+
+/** Asks for the proof of the newest final block, from a set of voters on. */
+export const WarpRequest = struct({ setId: u64 });
+export type WarpRequest = Of<typeof WarpRequest>;
+
+/** Absent when the proof is not here from that set on. */
+export const WarpResponse = option(WarpProof);
+export type WarpResponse = Of<typeof WarpResponse>;
+/** A piece ends with the fragment that fills a MiB. */
+export const MAX_WARP_BYTES = 2 * 1024 * 1024;
 
 /** Extrinsics that a node passes on, each with its length prefix. */
 export const TransactionsBatch = struct({

@@ -17,12 +17,16 @@ const MAX_AVOID_MS = 120_000;
 /** What a peer is reported for: a sentence, and what it does to its score (the network drops it at -100). */
 export const SYNC_FAULTS = {
   OtherGenesis: ['it follows another chain', -100],
+  OtherCheckpoint: ['its chain is without the checkpoint of the chain spec', -100],
   OtherFinality: ['its chain leaves ours below our last finalized block', -30],
   TimedOut: ['it did not answer in time', -5],
   BrokenHeaders: ['its headers are not a chain', -40],
   NotAsked: ['it answered with blocks that were not asked for', -40],
   ShortAnswers: ['it answers with fewer blocks than it has, again and again', -20],
   WrongBody: ['a body or an opening is not the one that the header names', -40],
+  WrongProof: ['its proof of finality does not hold', -60],
+  ShortProof: ['it claims more final blocks than it proves', -20],
+  WrongChunk: ['a part of a state is not what its root says', -60],
   BadChain: ['its chain holds an invalid block', -60],
   BadAnnouncement: ['it announced a header that can never be valid', -60],
 } as const satisfies Record<string, readonly [sentence: string, score: number]>;
@@ -118,19 +122,25 @@ export class Peers {
   }
 
   /**
-   * The peer to follow: one that knows of a final block that we lack, otherwise the one with the most accumulated
-   * difficulty above `ours`, the lesser id among equals.
+   * The peer to follow, as high as `least`: one that knows of a final block that we lack, otherwise the one with the
+   * most accumulated difficulty above `ours`, the lesser id among equals.
    */
-  lead(now: Millis, ours: bigint): Peer | undefined {
+  lead(now: Millis, ours: bigint, least: number): Peer | undefined {
     let lead: Peer | undefined;
     for (const peer of this.all()) {
-      if (peer.status === undefined || peer.avoidUntil > now) continue;
+      if (peer.status === undefined || peer.avoidUntil > now || peer.status.bestNumber < least) continue;
       if (peer.hasProven) return peer;
       if (peer.status.totalDifficulty <= ours) continue;
       const most = lead?.status?.totalDifficulty;
       if (most === undefined || peer.status.totalDifficulty > most) lead = peer;
     }
     return lead;
+  }
+
+  /** When the next of those that are left alone may be asked again. */
+  nextUsable(now: Millis): Millis | undefined {
+    const later = [...this.byId.values()].map(({ avoidUntil }) => avoidUntil).filter((until) => until > now);
+    return later.length === 0 ? undefined : Math.min(...later);
   }
 
   get nextStatusAt(): Millis | undefined {

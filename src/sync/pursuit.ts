@@ -21,12 +21,12 @@ export const BODY_WINDOW = 256;
 const BUFFER_BYTES = 32 * 1024 * 1024;
 /** Blocks given to the import and not yet answered. */
 export const MAX_IMPORTING = 64;
-/** Bodies of one request: four requests share a window of 64, so that four peers can answer at once. */
-const BODIES_PER_REQUEST = 16;
+/** Bodies of one request: two requests of four peers fill the window. A stream costs as much as importing a block. */
+const BODIES_PER_REQUEST = 32;
 const MAX_TRIES = 4;
 
 export type PursuitPurpose =
-  | { readonly kind: 'probe'; readonly number: number }
+  | { readonly kind: 'probe' | 'checkpoint'; readonly number: number }
   | { readonly kind: 'headers'; readonly asked: number }
   | BodiesPurpose;
 
@@ -63,6 +63,12 @@ export interface ChainView {
   hashAt(number: number): Bytes | undefined;
   /** Whether this block is imported, on whatever branch. */
   knows(hash: Bytes): boolean;
+}
+
+/** A block that is known to be of our chain. */
+export interface Checkpoint {
+  readonly number: number;
+  readonly hash: Bytes;
 }
 
 /** A peer that may be asked for bodies. */
@@ -105,6 +111,8 @@ export class Pursuit {
   /** The last header of the chain that we hold or have. */
   private tip: { readonly number: number; readonly hash: Bytes } | undefined;
   private readonly view: ChainView;
+  /** What the lead has to show first; undefined once it did, and where we have that block. */
+  private checkpoint: Checkpoint | undefined;
   private targetNumber: number;
   private probe: { readonly number: number; readonly back: number };
   private leadAsked = false;
@@ -113,8 +121,10 @@ export class Pursuit {
   private readonly slots: Slot[] = [];
   private buffered = 0;
 
-  constructor(view: ChainView, lead: PeerId, targetNumber: number) {
+  constructor(view: ChainView, lead: PeerId, targetNumber: number, checkpoint?: Checkpoint) {
     this.view = view;
+    // The import holds to it, so that a best chain which is as high has it.
+    this.checkpoint = checkpoint !== undefined && view.best().number < checkpoint.number ? checkpoint : undefined;
     this.lead = lead;
     this.targetNumber = targetNumber;
     this.probe = { number: Math.min(view.best().number, targetNumber), back: 1 };
@@ -133,7 +143,12 @@ export class Pursuit {
   wishes(sources: readonly Source[]): Wish[] {
     const out: Wish[] = [];
     if (!this.leadAsked) {
-      const wish = this.tip === undefined ? this.probeWish() : this.headersWish(this.tip.number);
+      const wish =
+        this.checkpoint !== undefined
+          ? this.headerWish('checkpoint', this.checkpoint.number)
+          : this.tip === undefined
+            ? this.headerWish('probe', this.probe.number)
+            : this.headersWish(this.tip.number);
       if (wish !== undefined) out.push(wish);
     }
     out.push(...this.bodyWishes(sources));
@@ -162,7 +177,7 @@ export class Pursuit {
     if (purpose.kind === 'bodies') return this.bodies(peer, purpose, blocks);
     this.leadAsked = false;
     this.leadFailures = 0;
-    const fault = purpose.kind === 'probe' ? this.probed(purpose.number, blocks) : this.headers(purpose.asked, blocks);
+    const fault = this.leadAnswered(purpose, blocks);
     if (fault !== undefined && fault !== 'ShortAnswers') this.ending = 'lost';
     this.finish();
     return fault;
@@ -218,11 +233,33 @@ export class Pursuit {
     return from;
   }
 
-  private probeWish(): Wish {
-    const { number } = this.probe;
+  private leadAnswered(purpose: Exclude<PursuitPurpose, BodiesPurpose>, blocks: BlocksResponse): SyncFault | undefined {
+    switch (purpose.kind) {
+      case 'checkpoint':
+        return this.shown(blocks);
+      case 'probe':
+        return this.probed(purpose.number, blocks);
+      case 'headers':
+        return this.headers(purpose.asked, blocks);
+    }
+  }
+
+  /** One header beyond doubt: a chain that has it has all below it. */
+  private shown(blocks: BlocksResponse): SyncFault | undefined {
+    const header = blocks[0]?.header;
+    const isThere =
+      header !== undefined && this.checkpoint !== undefined && equal(headerHash(header), this.checkpoint.hash);
+    this.checkpoint = undefined;
+    if (isThere) return undefined;
+    this.ending = 'lost';
+    // A peer that began with a later block does not have it.
+    return header === undefined ? undefined : 'OtherCheckpoint';
+  }
+
+  private headerWish(kind: 'probe' | 'checkpoint', number: number): Wish {
     return {
       peer: this.lead,
-      purpose: { kind: 'probe', number },
+      purpose: { kind, number },
       ask: { fields: Fields.header, from: { type: 'Number', value: number }, descending: false, max: 1 },
     };
   }

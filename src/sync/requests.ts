@@ -46,6 +46,11 @@ export class Requests<P> {
     return this.endWhere((request) => request.peer === peer);
   }
 
+  /** Requests that are open, in the order in which they were asked. */
+  all(): OpenRequest<P>[] {
+    return [...this.open.values()];
+  }
+
   hasRoom(peer: PeerId): boolean {
     return this.countOf(peer) < MAX_OPEN;
   }

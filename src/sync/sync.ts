@@ -7,6 +7,7 @@
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { type AnnouncementPurpose, Announcements, type PoolView } from './announcements.ts';
+import { Forks } from './forks.ts';
 import type {
   Announcement,
   BlocksRequest,
@@ -19,7 +20,14 @@ import type {
 } from './messages.ts';
 import { headerHash } from './messages.ts';
 import { type Peer, Peers, STATUS_EVERY_MS, type SyncFault } from './peers.ts';
-import { type ChainView, type DownloadedBlock, Pursuit, type PursuitPurpose, type Source } from './pursuit.ts';
+import {
+  type ChainView,
+  type Checkpoint,
+  type DownloadedBlock,
+  Pursuit,
+  type PursuitPurpose,
+  type Source,
+} from './pursuit.ts';
 import { type OpenRequest, Requests } from './requests.ts';
 
 /** This many blocks behind the best peer a node calls itself syncing. */
@@ -33,6 +41,8 @@ export type Vetting = 'fits' | 'orphan' | 'stale' | 'refused';
 export interface SyncWorld {
   readonly genesis: Bytes;
   readonly chain: ChainView;
+  /** No peer whose chain is without it is followed. */
+  readonly checkpoint?: Checkpoint | undefined;
   readonly pool: PoolView;
   vet(now: Millis, header: Bytes, opening: Bytes): Vetting;
 }
@@ -59,6 +69,8 @@ export type SyncInput =
   | { readonly type: 'refused'; readonly hash: Bytes; readonly blame: Blame }
   /** The import misses the parent of a block that this peer sent. */
   | { readonly type: 'wanted'; readonly peer: PeerId }
+  /** Votes that this peer brought name a block that is not here. */
+  | { readonly type: 'missing'; readonly hash: Bytes; readonly number: number; readonly peer: PeerId }
   /** A block that is not here is proven final: this peer is followed even if its chain shows less work. */
   | { readonly type: 'proven'; readonly peer: PeerId }
   | { readonly type: 'tick' };
@@ -72,19 +84,24 @@ export type SyncEffect =
   | { readonly type: 'report'; readonly peer: PeerId; readonly fault: SyncFault };
 
 /** A request of a pursuit names it: an answer to one that has ended says nothing about the next. */
-type Purpose = AnnouncementPurpose | { readonly kind: 'pursuit'; readonly of: Pursuit; readonly part: PursuitPurpose };
+type Purpose =
+  | AnnouncementPurpose
+  | { readonly kind: 'fork' }
+  | { readonly kind: 'pursuit'; readonly of: Pursuit; readonly part: PursuitPurpose };
 
 export class Sync {
   private readonly world: SyncWorld;
   private readonly peers = new Peers();
   private readonly requests = new Requests<Purpose>();
   private readonly announcements: Announcements;
+  private readonly forks: Forks;
   private pursuit: Pursuit | undefined;
   private out: SyncEffect[] = [];
 
   constructor(world: SyncWorld) {
     this.world = world;
     this.announcements = new Announcements(world.pool);
+    this.forks = new Forks(world.chain);
   }
 
   /** Height of the best peer, while we are behind it. */
@@ -118,6 +135,7 @@ export class Sync {
     this.ask(now);
     for (const peer of this.peers.dueForStatus(now)) this.out.push({ type: 'askStatus', peer: peer.id });
     for (const block of this.announcements.ready()) this.out.push({ type: 'import', block });
+    for (const block of this.forks.ready()) this.out.push({ type: 'import', block });
     for (const block of this.pursuit?.ready() ?? []) this.out.push({ type: 'import', block });
     return this.out;
   }
@@ -164,6 +182,9 @@ export class Sync {
         return;
       case 'wanted':
         this.peers.hurry(now, input.peer);
+        return;
+      case 'missing':
+        this.forks.want(input.hash, input.number, input.peer);
         return;
       case 'tick':
         return;
@@ -214,6 +235,12 @@ export class Sync {
     const request = this.requests.end(id);
     if (request === undefined) return;
     const { peer, purpose } = request;
+    if (purpose.kind === 'fork') {
+      if (this.forks.answered(peer, blocks)) return;
+      this.forks.lost();
+      this.blame(now, peer, 'NotAsked');
+      return;
+    }
     if (purpose.kind !== 'pursuit') {
       if (!this.announcements.wholeCame(purpose.key, blocks)) this.blame(now, peer, 'NotAsked');
       return;
@@ -235,7 +262,7 @@ export class Sync {
       return;
     }
     this.blame(now, peer, fault);
-    if (fault === 'OtherFinality') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
+    if (fault === 'OtherFinality' || fault === 'OtherCheckpoint') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
   }
 
   /** A slow drip is tolerated a few times: a server may have been cut off in the middle of its own reorganisation. */
@@ -267,7 +294,8 @@ export class Sync {
   private lost(now: Millis, request: OpenRequest<Purpose>): void {
     const { peer, purpose } = request;
     this.peers.failed(now, peer);
-    if (purpose.kind !== 'pursuit') this.announcements.lost(purpose.key);
+    if (purpose.kind === 'fork') this.forks.lost();
+    else if (purpose.kind !== 'pursuit') this.announcements.lost(purpose.key);
     else if (purpose.of === this.pursuit) this.pursuit.lost(purpose.part);
   }
 
@@ -280,10 +308,11 @@ export class Sync {
       this.conclude(now, pursuit);
     }
     const { totalDifficulty } = this.world.chain.best();
-    const lead = this.peers.lead(now, totalDifficulty);
+    const { checkpoint } = this.world;
+    const lead = this.peers.lead(now, totalDifficulty, checkpoint?.number ?? 0);
     // A block that is being put together from its announcement needs no pursuit.
     if (lead?.status === undefined || this.announcements.has(lead.status.bestHash)) return;
-    this.pursuit = new Pursuit(this.world.chain, lead.id, lead.status.bestNumber);
+    this.pursuit = new Pursuit(this.world.chain, lead.id, lead.status.bestNumber, checkpoint);
   }
 
   private conclude(now: Millis, pursuit: Pursuit): void {
@@ -309,12 +338,27 @@ export class Sync {
     return out;
   }
 
+  /** Peers that may be asked for something now. */
+  private free(now: Millis): PeerId[] {
+    const mayBeAsked = ({ id, avoidUntil }: Peer) => avoidUntil <= now && this.requests.hasRoom(id);
+    return this.peers
+      .all()
+      .filter(mayBeAsked)
+      .map(({ id }) => id);
+  }
+
   private ask(now: Millis): void {
     for (const wish of this.announcements.wishes((peer) => this.requests.hasRoom(peer))) {
       const request = this.requests.ask(now, wish.peer, wish.purpose);
       this.announcements.asked(wish.peer, wish.purpose.key);
       if ('ask' in wish) this.out.push({ type: 'askBlocks', peer: wish.peer, request, ask: wish.ask });
       else this.out.push({ type: 'askExtrinsics', peer: wish.peer, request, ask: wish.extrinsics });
+    }
+    const fork = this.forks.wish(this.free(now));
+    if (fork !== undefined) {
+      const request = this.requests.ask(now, fork.peer, { kind: 'fork' });
+      this.forks.asked();
+      this.out.push({ type: 'askBlocks', peer: fork.peer, request, ask: fork.ask });
     }
     const { pursuit } = this;
     if (pursuit === undefined) return;

@@ -17,6 +17,7 @@ import { readRows } from './reads.bench.ts';
 import { portRows } from './rpc.bench.ts';
 import { rootRows, storeRows } from './state.bench.ts';
 import { checkingRows, stepRows } from './step.bench.ts';
+import { syncRows } from './sync.bench.ts';
 import { transferRow } from './transfers.bench.ts';
 
 /** Which rows a topic gives: a filter must know before it runs. */
@@ -31,6 +32,7 @@ const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOpti
   { ids: ['G16'], run: readRows },
   { ids: ['G17', 'G18'], run: nodeRows },
   { ids: ['G19'], run: gossipRows },
+  { ids: ['G22'], run: syncRows },
   { ids: ['C3'], run: verifyRows },
   // From here on WASM is compiled as in a miner's process: every topic above is measured without.
   { ids: ['C1', 'C2', 'C4'], run: minerFlags },

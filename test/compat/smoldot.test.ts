@@ -95,7 +95,7 @@ async function rawSpec(chain: string): Promise<RawSpec> {
 
 /** The hash of the genesis header that smoldot makes of a raw spec. */
 async function smoldotHash(raw: RawSpec): Promise<string> {
-  const { specVersion, consensus, economy, ...common } = raw;
+  const { specVersion, consensus, economy, staking, ...common } = raw;
   const chain = await client.addChain({ chainSpec: JSON.stringify(common), disableJsonRpc: false });
   try {
     chain.sendJsonRpc('{"jsonrpc":"2.0","id":1,"method":"chainSpec_v1_genesisHash","params":[]}');

@@ -35,7 +35,7 @@ import { authorOf, slotAt } from '../../src/runtime/slots.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import type { DurableStore } from '../../src/state/store.ts';
 
-const LOCAL = join(import.meta.dirname, '../../genesis/local.json');
+const DEV = join(import.meta.dirname, '../../genesis/dev.json');
 /** Authors, as `--alice` and her siblings are, in the order of the genesis. */
 export const NAMES: readonly string[] = ['Alice', 'Bob', 'Charlie', 'Dave'];
 /** In the slot before the first block. */
@@ -65,12 +65,12 @@ export class Validator {
   }
 }
 
-/** The local preset with engine `slots`, without jobs, and these authors. */
+/** The dev preset with engine `slots`, without jobs, and these authors. */
 export function slotsSpec(changes: SpecChanges = {}): ChainSpec {
   const { names = NAMES, blockTimeMs = 3_000, epochSlots = 20, finalityDepth = 8 } = changes;
-  const local = JSON.parse(readFileSync(LOCAL, 'utf8'));
+  const dev = JSON.parse(readFileSync(DEV, 'utf8'));
   const validators = names.map((name) => new Validator(name));
-  const { balances, rewards } = local.genesis.runtimeGenesis.patch;
+  const { balances, rewards } = dev.genesis.runtimeGenesis.patch;
   const purses = validators.map(({ purse }) => [ss58Encode(purse.accountId, 42), String(10_000n * UNIT)]);
   const authorities = validators.map(({ account, key }) => [ss58Encode(account, 42), toHex(key.publicKey)]);
   const patch = {
@@ -80,9 +80,9 @@ export function slotsSpec(changes: SpecChanges = {}): ChainSpec {
     rewards,
     slots: { authorities },
   };
-  const consensus = { ...local.consensus, authoring: 'slots', blockTimeMs, epochSlots, finalityDepth };
-  const spec = { ...local, id: 'slots', consensus, genesis: { runtimeGenesis: { patch } } };
-  return parseChainSpec(JSON.stringify(spec), 'local with slots');
+  const consensus = { ...dev.consensus, authoring: 'slots', blockTimeMs, epochSlots, finalityDepth };
+  const spec = { ...dev, id: 'slots', consensus, genesis: { runtimeGenesis: { patch } } };
+  return parseChainSpec(JSON.stringify(spec), 'dev with slots');
 }
 
 export interface SlotBlockOptions {

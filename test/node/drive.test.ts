@@ -35,7 +35,7 @@ function driveOf(count: number, steps = 1) {
       wakeAt: () => (left > 0 ? 0 : undefined),
     },
     sync: { step: () => imports.splice(0), wakeAt: () => undefined },
-    network: { onGossip() {}, onPeer() {}, handle() {} },
+    network: { onGossip() {}, onPeer() {}, handle() {}, peers: () => [] },
     onFatal(error: unknown) {
       throw error;
     },
@@ -103,7 +103,7 @@ test('after a failed write no machine is stepped any more, and nothing is told',
     },
     store: { flush: () => Promise.reject(new StoreError('DiskError', 'full')) },
     sync: { step: () => imports.splice(0), wakeAt: () => undefined },
-    network: { onGossip() {}, onPeer() {}, handle() {} },
+    network: { onGossip() {}, onPeer() {}, handle() {}, peers: () => [] },
     onFatal: (error: unknown) => happened.push(error instanceof StoreError ? error.code : String(error)),
   };
   const drive = new Drive(parts as unknown as DriveParts);

@@ -16,11 +16,11 @@ import { StateTree } from '../../src/state/tree.ts';
 import { somebody } from '../runtime/stake/stake-chain.ts';
 import { HOST } from '../runtime/test-chain.ts';
 
-const TEXT = readFileSync(join(import.meta.dirname, '../../genesis/local.json'), 'utf8');
+const TEXT = readFileSync(join(import.meta.dirname, '../../genesis/dev.json'), 'utf8');
 const people = [somebody('one'), somebody('two'), somebody('three')];
 const address = (i: number) => ss58Encode(people[i]?.account ?? new Uint8Array(32), 42);
 
-/** The local chain's spec with other sections. */
+/** The dev chain's spec with other sections. */
 function withStake(staking: object | undefined, genesis: object = {}, extra: object = {}): string {
   const spec = JSON.parse(TEXT);
   const { patch } = spec.genesis.runtimeGenesis;
@@ -30,7 +30,7 @@ function withStake(staking: object | undefined, genesis: object = {}, extra: obj
 }
 
 test('a spec without validators is what it was, and has the defaults', () => {
-  const spec = parseChainSpec(TEXT, 'local');
+  const spec = parseChainSpec(TEXT, 'dev');
   assert.equal(JSON.parse(encodeSpec(spec)).staking, undefined);
   assert.deepEqual(runtimeSpec(spec).staking, DEFAULT_SPEC.staking);
 });

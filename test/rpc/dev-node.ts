@@ -160,8 +160,9 @@ export class DevMiner {
       assert.ok(job);
       await this.#rpc.call('miner_submitTicket', [this.#win(template, fragment, job)]);
     } catch (error) {
-      // A template that grew stale while its ticket was drawn: the next one comes. A call that `stop` cut off: none.
-      const isStale = error instanceof RpcRefused && /Template/.test(error.message);
+      // A template that grew stale while its ticket was drawn, a step that won before this miner began: the next one
+      // comes. A call that `stop` cut off: none.
+      const isStale = error instanceof RpcRefused && /Template|ReusedStep/.test(error.message);
       // A node that has ended: who waits for its blocks will miss them.
       const isGone = error instanceof RpcDisconnected;
       if (!this.#isStopped && !isStale && !isGone) throw error;

@@ -103,11 +103,11 @@ test('a folder of another chain, of a newer version, or in use elsewhere is refu
   await store.close();
   assert.equal(await faultOf(LevelStore.open({ dir, genesis: genesisOf(9).genesis })), 'WrongGenesis');
   editAnchor(dir, (fields) => {
-    fields.schema = 2;
+    fields.schema = 3;
   });
   assert.equal(await faultOf(LevelStore.open({ dir, genesis })), 'NewerSchema');
   editAnchor(dir, (fields) => {
-    fields.schema = 1;
+    fields.schema = 2;
   });
   assert.equal(await faultOf(LevelStore.open({ dir, genesis })), 'none');
 });

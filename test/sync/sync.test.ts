@@ -89,12 +89,13 @@ class Lab {
   private open = new Map<string, number>();
   private readonly events: { at: number; run: () => void }[] = [];
 
-  constructor(own: readonly Link[], peers: Readonly<Record<string, FakePeer>>) {
+  constructor(own: readonly Link[], peers: Readonly<Record<string, FakePeer>>, checkpoint?: Link) {
     this.chain = [...own];
     for (const { hash } of own) this.imported.add(toHex(hash));
     this.peers = peers;
     this.sync = new Sync({
       genesis: GENESIS.hash,
+      checkpoint,
       chain: {
         best: () => {
           const best = this.chain.at(-1) as Link;
@@ -474,4 +475,45 @@ test('a flood of announcements evicts only the flooder’s own, and is bounded i
     for (let i = 0; i < 2 * MAX_PER_PEER; i++) announced(lab, peer, link(PARENT, `flood ${peer} ${i}`));
   }
   assert.ok(lab.extrinsicAsks.length < 40 * MAX_PENDING);
+});
+
+const WITH = grown([GENESIS], 40, 'with the checkpoint');
+const WITHOUT = grown(WITH.slice(0, 20), 60, 'without it');
+
+test('a chain without the checkpoint is not followed, however long: its peer is dropped, nothing of it imported', () => {
+  const peers = { long: { chain: WITHOUT }, right: { chain: WITH } };
+  const lab = new Lab([GENESIS], peers, WITH[30]);
+  lab.run(30_000);
+  assert.deepEqual(lab.reports, ['long OtherCheckpoint']);
+  assert.deepEqual(
+    lab.chain.map(({ hash }) => toHex(hash)),
+    WITH.map(({ hash }) => toHex(hash)),
+  );
+  // One header was asked of it.
+  assert.deepEqual(
+    lab.asks.filter(({ peer }) => peer === 'long').map(({ ask }) => [ask.fields, ask.max]),
+    [[1, 1]],
+  );
+});
+
+test('a peer below the checkpoint is not followed, and has done nothing wrong', () => {
+  const lab = new Lab([GENESIS], { low: { chain: WITH.slice(0, 30) } }, WITH[30]);
+  lab.run(30_000);
+  assert.equal(lab.chain.length, 1);
+  assert.deepEqual([lab.reports, lab.asks], [[], []]);
+});
+
+test('a peer that began with a later block cannot show the checkpoint: another one is followed instead', () => {
+  const late: FakePeer = { chain: WITH, claims: 1_000n, answer: (ask, honest) => (ask.max === 1 ? [] : honest) };
+  const lab = new Lab([GENESIS], { late, whole: { chain: WITH } }, WITH[30]);
+  lab.run(30_000);
+  assert.equal(lab.chain.length, WITH.length);
+  assert.deepEqual(lab.reports, []);
+});
+
+test('a node that has the checkpoint asks nobody for it', () => {
+  const lab = new Lab(WITH.slice(0, 35), { right: { chain: WITH } }, WITH[30]);
+  lab.run(5_000);
+  assert.equal(lab.chain.length, WITH.length);
+  assert.ok(lab.asks.every(({ ask }) => ask.from.type === 'Hash' || ask.from.value > 30));
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Bytes, fromHex } from '../../base/bytes.ts';
 import type { ChainSpec } from '../../node/chain-spec.ts';
 import type { DevIdentity, NodeConfig } from '../../node/config.ts';
+import { canWarp } from '../../node/warp.ts';
 import { integer, UsageError } from '../flags.ts';
 import { loadSpec } from '../spec-source.ts';
 import { DEV_NAMES, type NodeOptions } from './node-flags.ts';
@@ -23,9 +24,7 @@ export function configOf(options: NodeOptions): NodeConfig {
   // One and Two are in no genesis: they run nodes, and mine once they have registered by work.
   const isMined = spec.consensus.authoring === 'computePow';
   const starts = validator && isTest && isMined && identity !== undefined && !['One', 'Two'].includes(identity.name);
-  if ((options.sync ?? 'full') !== 'full') {
-    throw new UsageError(`--sync ${options.sync}: this version has full only`);
-  }
+  const sync = syncOf(options.sync ?? 'full', spec);
   for (const name of ['max-parallel-downloads', 'max-blocks-per-request', 'trie-cache-size'] as const) {
     integer(name, options[name], 0, 0, Number.MAX_SAFE_INTEGER);
   }
@@ -48,12 +47,21 @@ export function configOf(options: NodeOptions): NodeConfig {
     rpc,
     p2p: p2pOf(options, spec),
     prometheus,
+    sync,
     pruning: pruningOf('state-pruning', options['state-pruning'] ?? options.pruning),
     dbCacheBytes: integer('db-cache', options['db-cache'], 8, 1, 65_536) * MB,
     data: options.data,
     blobBytes: integer('blob-cache', options['blob-cache'], 2_048, 64, 1_000_000) * MB,
     check: options.check,
   };
+}
+
+function syncOf(mode: string, spec: ChainSpec): 'full' | 'warp' {
+  if (mode !== 'full' && mode !== 'warp') throw new UsageError(`--sync ${mode}: full or warp`);
+  if (mode === 'warp' && !canWarp(spec)) {
+    throw new UsageError('--sync warp: needs finality grandpa and authoring slots; import-snapshot is for this chain');
+  }
+  return mode;
 }
 
 function rpcOf(options: NodeOptions): NodeConfig['rpc'] {

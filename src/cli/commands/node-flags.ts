@@ -42,8 +42,8 @@ const DEV_FLAGS = {
 const ROLE_FLAGS = {
   tmp: { kind: 'flag', help: 'a fresh temporary base path, removed at the end' },
   ...DEV_FLAGS,
-  validator: { kind: 'flag', help: 'take part: on dev and local chains also mine and check' },
-  'force-authoring': { kind: 'flag', help: 'no effect: work alone makes blocks here' },
+  validator: { kind: 'flag', help: 'take part: vote and take turns; on dev and local chains also mine and check' },
+  'force-authoring': { kind: 'flag', help: 'no effect: work or turns make blocks here' },
   'no-grandpa': { kind: 'flag', help: 'follow the voting on finality without taking part' },
   name: { kind: 'value', value: 'NAME', help: 'the name of the node' },
   'node-key': { kind: 'value', value: 'HEX', help: 'libp2p seed, 64 hex digits; prefer --node-key-file' },
@@ -79,7 +79,11 @@ const P2P_FLAGS = {
   'out-peers': { kind: 'value', value: 'N', help: 'outbound peers (default 8)' },
   'no-mdns': { kind: 'flag', help: 'do not look for peers in the local network' },
   'discover-local': { kind: 'flag', help: 'look for peers in the local network, also with --dev' },
-  sync: { kind: 'value', value: 'full', help: 'full is the one mode of this version (default full)' },
+  sync: {
+    kind: 'value',
+    value: 'full|warp',
+    help: 'a new node fetches all blocks, or the newest final one with its state (default full)',
+  },
   'max-parallel-downloads': { kind: 'value', value: 'N', help: 'no effect: sync asks as many peers as it needs' },
   'max-blocks-per-request': { kind: 'value', value: 'N', help: 'no effect: 64 is a constant of the protocol' },
 } as const;

@@ -87,7 +87,11 @@ interface Run {
 
 async function run({ config, keystore, log, terminal, withParent }: Run): Promise<number> {
   const fatal = Promise.withResolvers<number>();
+  const stop = stopped(terminal, withParent);
+  const ending = new AbortController();
+  stop.then(() => ending.abort());
   const node = await startNode(config, {
+    signal: ending.signal,
     log,
     keystore,
     onFatal: (error) => {
@@ -103,7 +107,7 @@ async function run({ config, keystore, log, terminal, withParent }: Run): Promis
     log: (text) => log('warn', text),
     onStart: (name) => node.meter?.taskSpawned(name),
   });
-  const code = await Promise.race([stopped(terminal, withParent), fatal.promise]);
+  const code = await Promise.race([stop, fatal.promise]);
   await children.stop();
   await node.stop();
   return code;

@@ -1,5 +1,5 @@
 /**
- * # Depth: a block is final once enough blocks stand on it. For dev and local chains: it holds while no partition
+ * # Depth: a block is final once enough blocks stand on it. For chains of one node, as dev: it holds while no partition
  * outlasts that depth, and live presets may not use it.
  */
 import { assert } from '../../base/assert.ts';

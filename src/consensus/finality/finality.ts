@@ -17,7 +17,7 @@ import type { Watermark } from './voter.ts';
 export interface FinalityView {
   readonly best: BlockRef;
   readonly finalized: BlockRef;
-  /** The ancestor of a block at a height, from the last finalized block on. */
+  /** The ancestor of a block at a height, the block itself included; final blocks are found too, however old. */
   ancestor(of: Bytes, number: number): BlockRef | undefined;
   /** What fork choice prefers among an unfinalized block, or the last finalized one, and all that stands on it. */
   bestOn(block: BlockRef): BlockRef | undefined;
@@ -52,6 +52,8 @@ export type FinalityEffect =
   | { readonly type: 'tell'; readonly peer: string; readonly message: Bytes }
   /** The message of this input is news and holds: pass it on. */
   | { readonly type: 'relay' }
+  /** A vote that this peer brought is for a block that is not here: fetch it, on whatever branch it is. */
+  | { readonly type: 'missing'; readonly block: BlockRef; readonly peer: string }
   /** A block that is not here is final; this peer may have it, however little work its chain shows. */
   | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }

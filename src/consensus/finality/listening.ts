@@ -45,6 +45,11 @@ export class Listening {
     return this.last !== 'twin' && now >= this.quietUntil && round > this.silentThrough;
   }
 
+  /** Whether it hears before it speaks: what it said in an earlier life is not said again either. */
+  isListening(now: Millis): boolean {
+    return !this.hasSpoken && now < this.quietUntil;
+  }
+
   spoke(): void {
     this.hasSpoken = true;
   }
@@ -53,6 +58,12 @@ export class Listening {
   heardOther(now: Millis): void {
     if (this.hasHeard || now >= this.quietUntil) return;
     this.hasHeard = true;
+    this.quietUntil = Math.max(this.quietUntil, Math.min(now + this.listenMs, this.latest));
+  }
+
+  /** A vote that we know as ours, from outside: of a copy of this disk perhaps. Anybody can repeat it: not for ever. */
+  heardEcho(now: Millis): void {
+    if (!this.isListening(now)) return;
     this.quietUntil = Math.max(this.quietUntil, Math.min(now + this.listenMs, this.latest));
   }
 

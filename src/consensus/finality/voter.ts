@@ -107,6 +107,8 @@ export type VoterEffect =
   | { readonly type: 'doppelganger'; readonly vote: SignedVote; readonly kind: Foreign }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
+  /** A vote that this peer brought is for a block that is not here. */
+  | { readonly type: 'missing'; readonly block: Target; readonly peer: string }
   /** A block that is not here is final: this peer may have it, however little work its chain shows. */
   | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   /** Asks for the record of this round or a later one. */
@@ -237,6 +239,7 @@ export class Voter {
     // Votes of other sets are in the air while a set changes: nobody's fault.
     if (vote.setId !== setId || vote.round < this.before.number) return;
     const isForeign = this.isForeign(vote);
+    if (!isForeign && this.has(vote) && this.bearsOurKey(vote)) this.listening.heardEcho(now);
     if (vote.round <= this.current.number && !isForeign) {
       this.place(vote, peer);
       return;
@@ -259,10 +262,14 @@ export class Voter {
     if (!next || stuck) this.ask(now, peer);
   }
 
-  /** Whether a vote of an open round or a later one bears our key but is none of ours. */
-  isForeign(vote: SignedVote): boolean {
+  bearsOurKey({ id }: SignedVote): boolean {
     const { key } = this.setup;
-    if (key === undefined || vote.round < this.before.number || !equal(vote.id, key.publicKey)) return false;
+    return key !== undefined && equal(id, key.publicKey);
+  }
+
+  /** Whether a vote of an open round or a later one bears our key but is none of ours. */
+  private isForeign(vote: SignedVote): boolean {
+    if (vote.round < this.before.number || !this.bearsOurKey(vote)) return false;
     const isOurs = ({ round, stage, target }: SignedVote): boolean =>
       round === vote.round && stage === vote.stage && equal(target.hash, vote.target.hash);
     return !this.own.some(isOurs) && !this.ownBefore.some(isOurs);
@@ -293,8 +300,14 @@ export class Voter {
     const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
     if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
     if (peer !== undefined && isNews) this.listening.heardOther(this.now);
-    if (result.type !== 'refused' || result.fault === 'UnknownBlock') return;
-    if (peer !== undefined) this.out.push({ type: 'report', peer, fault: result.fault });
+    if (result.type !== 'refused' || peer === undefined) return;
+    if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+    else this.out.push({ type: 'report', peer, fault: result.fault });
+  }
+
+  /** Another branch may hold it, which nobody who follows the best chain would bring. */
+  private miss(block: Target, peer: string): void {
+    if (block.number > this.finalized.number) this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
@@ -313,7 +326,8 @@ export class Voter {
     for (const vote of [...known, ...record.votes]) {
       const result = round.import(vote);
       if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-      if (result.type === 'refused' && result.fault !== 'UnknownBlock') {
+      if (result.type === 'refused' && result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+      else if (result.type === 'refused') {
         this.out.push({ type: 'report', peer, fault: result.fault });
         return;
       }
@@ -470,6 +484,7 @@ export class Voter {
   private repeat(now: Millis): void {
     if (!this.mayVote || now < this.repeatAt) return;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
+    if (this.listening.isListening(now)) return;
     for (const vote of [...this.ownBefore, ...this.own]) this.out.push({ type: 'broadcast', vote });
   }
 }

@@ -127,6 +127,7 @@ export const Balances = rules(BalancesDeclared, {
     build(at, { balances }) {
       for (const [who, amount] of balances) deposit(at, who, amount);
     },
+    // After every pallet's `build`: what they hold by then, pool and bonds included, is all there will ever be.
     close(at) {
       const issuance = inAccounts(at) + at.holdings();
       at.state.TotalIssuance.put(issuance);

@@ -33,7 +33,6 @@ import {
   MAX_AUX_NAMES,
   nameOf,
   present,
-  SCHEMA,
 } from './records.ts';
 import { spanKeysAt, spansAt } from './spans.ts';
 import { States } from './states.ts';
@@ -46,6 +45,8 @@ export type Pruning = number | 'archive';
 /** What a chain is made of when it is created or loaded. */
 export interface ChainParts {
   readonly genesis: BlockRef;
+  /** Height of the block that the store began with. */
+  readonly first: number;
   readonly tail: Tail;
   readonly base: StateTree;
   readonly counts: Counts;
@@ -60,6 +61,7 @@ const RECENT_BLOCKS = 512;
 
 export class Chain implements ChainStore {
   readonly genesis: BlockRef;
+  readonly base: number;
   protected readonly queue: WriteQueue;
   protected readonly counts: Counts;
   private readonly pruning: Pruning;
@@ -72,6 +74,7 @@ export class Chain implements ChainStore {
 
   constructor(parts: ChainParts, pruning: Pruning, queue: WriteQueue) {
     this.genesis = parts.genesis;
+    this.base = parts.first;
     this.tail = parts.tail;
     this.states = new States(parts.base, queue);
     this.counts = { ...parts.counts };
@@ -134,7 +137,7 @@ export class Chain implements ChainStore {
   }
 
   canonical(number: number): Bytes | undefined {
-    if (number > this.tail.best.number) return undefined;
+    if (number > this.tail.best.number || (number > 0 && number < this.base)) return undefined;
     if (number > this.tail.settled.number) return must(this.tail.canonical(number), 'the line has no gap').hash.slice();
     const key = COUNTED.canonical + heightKey(number);
     return present('canonical', key, this.queue.get(key));
@@ -271,7 +274,6 @@ export class Chain implements ChainStore {
 
   private headRecord(): Bytes {
     return Head.enc({
-      schema: SCHEMA,
       stateVersion: this.states.settled.version,
       genesis: this.genesis.hash,
       best: this.best,
@@ -279,6 +281,7 @@ export class Chain implements ChainStore {
       arrivals: this.arrivals,
       undoFrom: this.undoFrom,
       counts: listOf(this.counts),
+      base: this.base,
     });
   }
 

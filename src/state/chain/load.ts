@@ -8,6 +8,7 @@ import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { StoreError } from '../errors.ts';
 import { bytesOf, keyOf } from '../key.ts';
+import type { Base, BlockRef } from '../store.ts';
 import { StateTree } from '../tree.ts';
 import type { StateVersion } from '../trie/node.ts';
 import { type ChainParts, heightBytes } from './chain.ts';
@@ -18,6 +19,7 @@ import {
   Body,
   blockKey,
   COUNTED,
+  type Counted,
   countsOf,
   decoded,
   HEAD_KEY,
@@ -53,24 +55,70 @@ export interface Loaded {
   readonly blocks: Iterable<readonly [string, Bytes]>;
 }
 
-/** Everything that a chain of this genesis begins with, as one batch. */
-export function firstBatch(genesis: Genesis, queue: WriteQueue): Writes {
+/** Entries of one batch while the first state is written. */
+const PAGE_ENTRIES = 4_096;
+
+/** The records of a chain that begins with genesis, or with a later block in its place; the state comes in pages. */
+export function firstBatch(genesis: Genesis, queue: WriteQueue, base?: Base): Writes {
   const { hash, header, state } = genesis;
-  const fields = headerFields(header);
-  const sound = fields.number === 0 && equal(blake2_256(header), hash) && equal(fields.stateRoot, state.root);
-  if (!sound) throw new StoreError('WrongBlock', `genesis ${toHex(hash)}`);
-  const name = nameOf(hash);
-  const at = { hash, number: 0 };
-  const counts = listOf({ ...countsOf([]), block: 1, body: 1, number: 1, canonical: 1 });
-  const head = { schema: SCHEMA, genesis: hash, best: at, settled: at, arrivals: 1, undoFrom: 1, counts };
-  queue.put(HEAD_KEY, Head.enc({ ...head, stateVersion: state.version }));
-  queue.put(blockKey('block', 0, name), BlockRecord.enc({ arrival: 0, header, meta: new Uint8Array(0) }));
-  queue.put(blockKey('body', 0, name), Body.enc([]));
-  queue.put(COUNTED.number + name, heightBytes(0));
-  queue.put(COUNTED.canonical + heightKey(0), hash);
+  ensureSound({ hash, number: 0, header, state });
+  const counts = countsOf([]);
+  const put = (column: Counted, key: string, value: Bytes): void => {
+    counts[column]++;
+    queue.put(key, value);
+  };
+  const begin = (block: Omit<Base, 'state'>, arrival: number): void => {
+    const { number, meta } = block;
+    const name = nameOf(block.hash);
+    put('block', blockKey('block', number, name), BlockRecord.enc({ arrival, header: block.header, meta }));
+    put('body', blockKey('body', number, name), Body.enc([...block.body]));
+    put('number', COUNTED.number + name, heightBytes(number));
+    put('canonical', COUNTED.canonical + heightKey(number), block.hash);
+    if (block.opening !== undefined) put('opening', blockKey('opening', number, name), block.opening);
+    if (block.justification === undefined) return;
+    put('justification', blockKey('justification', number, name), block.justification);
+  };
+  begin({ hash, number: 0, header, body: [], meta: new Uint8Array(0) }, 0);
+  if (base !== undefined) {
+    ensureSound(base);
+    begin(base, 1);
+  }
+  const at = base === undefined ? { hash, number: 0 } : { hash: base.hash, number: base.number };
+  const head: Head = {
+    stateVersion: (base ?? genesis).state.version,
+    genesis: hash,
+    best: at,
+    settled: at,
+    arrivals: base === undefined ? 1 : 2,
+    undoFrom: at.number + 1,
+    counts: listOf(counts),
+    base: at.number,
+  };
+  queue.put(HEAD_KEY, Head.enc(head));
   queue.put(AUX_KEY, Aux.enc([]));
-  queue.change(new Map([...state.entries()].map(([key, value]) => [keyOf(key), value])));
   return queue.take();
+}
+
+/** A whole state as batches of moderate size. */
+export function* statePages(state: StateTree): Generator<Writes> {
+  let page = new Map<string, Bytes>();
+  for (const [key, value] of state.entries()) {
+    page.set(keyOf(key), value);
+    if (page.size < PAGE_ENTRIES) continue;
+    yield { records: new Map(), state: page };
+    page = new Map();
+  }
+  if (page.size > 0) yield { records: new Map(), state: page };
+}
+
+/** StoreError `WrongBlock` unless hash, height and state are those of the header. */
+function ensureSound(block: BlockRef & { readonly header: Bytes; readonly state: StateTree }): void {
+  const fields = headerFields(block.header);
+  const sound =
+    fields.number === block.number &&
+    equal(blake2_256(block.header), block.hash) &&
+    equal(fields.stateRoot, block.state.root);
+  if (!sound) throw new StoreError('WrongBlock', `block ${block.number}, ${toHex(block.hash)}`);
 }
 
 /** The head record; StoreError `CorruptDatabase` or `NewerSchema`. */
@@ -109,6 +157,7 @@ export function loaded(head: Head, load: Loaded, queue: RecordSource): ChainPart
   }
   return {
     genesis: { hash: head.genesis, number: 0 },
+    first: head.base,
     tail,
     base,
     counts: countsOf(head.counts),
@@ -136,7 +185,7 @@ function hang(tail: Tail, states: States, key: string, record: BlockRecord): voi
 function checkLinks(head: Head, records: RecordSource): Omit<TailBlock, 'parent' | 'children'> {
   let foot: Omit<TailBlock, 'parent' | 'children'> | undefined;
   let wanted = head.settled.hash;
-  const lowest = Math.max(0, head.settled.number - CHECKED_BELOW);
+  const lowest = Math.max(head.base, head.settled.number - CHECKED_BELOW);
   for (let number = head.settled.number; number >= lowest; number--) {
     const name = keyOf(wanted);
     const heightName = COUNTED.canonical + heightKey(number);
@@ -152,6 +201,8 @@ function checkLinks(head: Head, records: RecordSource): Omit<TailBlock, 'parent'
     if (number === 0 && !equal(wanted, head.genesis)) throw new StoreError('CorruptDatabase', 'block 0 is not genesis');
     wanted = parent;
   }
+  const genesis = blockKey('block', 0, nameOf(head.genesis));
+  present('block', genesis, records.get(genesis));
   return present('settled block', HEAD_KEY, foot);
 }
 

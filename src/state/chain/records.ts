@@ -8,6 +8,8 @@ import {
   array,
   boundedBytes,
   bytes,
+  type Codec,
+  codec,
   compactU32,
   hash,
   type Of,
@@ -22,8 +24,8 @@ import {
 import { StoreError } from '../errors.ts';
 import { keyOf } from '../key.ts';
 
-/** Version of this layout: an older one is refused or converted, a newer one is refused. */
-export const SCHEMA = 1;
+/** Version of this layout: an older one is converted, a newer one is refused. 2 added `base` to the head. */
+export const SCHEMA = 2;
 
 /** Columns whose records are counted in the head, so that a record that vanished is noticed. */
 export const COUNTED = {
@@ -66,8 +68,7 @@ export const Body = vec(bytes);
 const Ref = struct({ hash, number: u32 });
 const COLUMN_NAMES = Object.keys(COUNTED) as Counted[];
 
-/** Where the chain stands; written with every batch. */
-export const Head = struct({
+const Stand = struct({
   schema: u32,
   stateVersion: u8,
   genesis: hash,
@@ -80,7 +81,25 @@ export const Head = struct({
   /** Records in each counted column, in the order of COUNTED. */
   counts: array(compactU32, COLUMN_NAMES.length),
 });
-export type Head = Of<typeof Head>;
+
+/** Where the chain stands; written with every batch. */
+export type Head = Omit<Of<typeof Stand>, 'schema'> & {
+  /** Height of the block that the store began with: blocks between genesis and it are not here. */
+  readonly base: number;
+};
+
+/** Always written in the newest schema; in schema 1 every chain began with genesis. */
+export const Head: Codec<Head> = codec<Head>(
+  Stand.shape,
+  (out, head) => {
+    Stand.write(out, { ...head, schema: SCHEMA });
+    u32.write(out, head.base);
+  },
+  (from) => {
+    const { schema, ...stand } = Stand.read(from);
+    return { ...stand, base: schema === 1 ? 0 : from.u32() };
+  },
+);
 
 export const Aux = vec(tuple(str, boundedBytes(MAX_AUX_BYTES)), MAX_AUX_NAMES);
 

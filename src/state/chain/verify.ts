@@ -66,8 +66,8 @@ export class Verification {
         `undo records have a gap before ${keyHex(key)}`,
       );
     } else if (column === 'canonical') {
-      this.expect(heightAt(key, 1) === index, `heights have a gap before ${keyHex(key)}`);
-      this.name(column, index, keyOf(value));
+      this.expect(heightAt(key, 1) === this.heightOf(index), `heights have a gap before ${keyHex(key)}`);
+      this.name(column, heightAt(key, 1), keyOf(value));
     }
     if (column === 'number') this.name(column, heightAt(keyOf(value), 0), key.slice(1));
     if (column === 'block' || column === 'body' || column === 'diff') {
@@ -102,14 +102,25 @@ export class Verification {
     const { header } = decoded('block', key, value, (bytes) => BlockRecord.dec(bytes));
     const fields = decoded('header', key, header, headerFields);
     if (height !== this.names.height) {
-      this.expect(height === this.names.height + 1, `blocks have a gap before ${keyHex(key)}`);
+      this.expect(height === this.names.height + 1 || this.isBase(height), `blocks have a gap before ${keyHex(key)}`);
       this.names = { height, before: this.names.here, here: new Set() };
     }
     this.names.here.add(name);
-    const linked = height === 0 || this.names.before.has(keyOf(fields.parent));
+    const linked = height === 0 || this.isBase(height) || this.names.before.has(keyOf(fields.parent));
     const own = fields.number === height && keyOf(blake2_256(header)) === name;
     this.expect(linked && own, `block ${keyHex(key)} is not linked by hash`);
     if (equal(this.headNow().settled.hash, bytesOf(name))) this.stateRoot = fields.stateRoot;
+  }
+
+  /** Height of the canonical block in this place: genesis, then the block that the store began with and all above. */
+  private heightOf(index: number): number {
+    const { base } = this.headNow();
+    return index === 0 || base === 0 ? index : base + index - 1;
+  }
+
+  /** Whether this is the height that stands on nothing here but genesis. */
+  private isBase(height: number): boolean {
+    return height === this.headNow().base && this.counts.block <= 2;
   }
 
   /** Adds a block to the sums of a column, which are taken modulo 2^32. */

@@ -10,13 +10,13 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
-import { firstBatch, type Genesis, type Loaded, loaded, readHead } from '../chain/load.ts';
+import { firstBatch, type Genesis, type Loaded, loaded, readHead, statePages } from '../chain/load.ts';
 import { COUNTED, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue } from '../chain/write-queue.ts';
 import { StoreError } from '../errors.ts';
 import { bytesOf } from '../key.ts';
-import type { DurableStore } from '../store.ts';
+import type { Base, DurableStore } from '../store.ts';
 import { type Anchor, readAnchor, writeAnchor } from './anchor.ts';
 import { Database, diskError } from './database.ts';
 import { Journal } from './journal.ts';
@@ -58,6 +58,8 @@ export interface LevelStoreOptions {
   readonly pruning?: Pruning;
   /** LevelDB's block cache, 8 MiB by default: states are read from memory, not from it. */
   readonly cacheBytes?: number;
+  /** What a chain that is created begins with in place of genesis. */
+  readonly base?: Base;
   /** Bytes of tables that are checked before it opens; by default 64 MiB, 1 GiB after a stop that was not clean. */
   readonly checkedBytes?: number;
   /** Told of each step as it is reached: where the crash harness ends the process (test/crash). */
@@ -96,7 +98,7 @@ export class LevelStore extends Chain implements DurableStore {
     const anchor = await readAnchor(anchorPath);
     const exists = await holdsFiles(databasePath);
     if (anchor !== undefined) checkAnchor(anchor, genesis, exists);
-    if (anchor === undefined && !exists) await create(genesis, databasePath, cacheBytes);
+    if (anchor === undefined && !exists) await create(options, databasePath, cacheBytes);
     reach('open:made');
     await Database.ensureFree(databasePath);
     const { checkedBytes = anchor?.closed ? CHECKED_AT_START : CHECKED_AFTER_CRASH } = options;
@@ -183,7 +185,7 @@ export class LevelStore extends Chain implements DurableStore {
 }
 
 /** Makes the database beside its place and moves it there whole: a first start may be cut off anywhere. */
-async function create(genesis: Genesis, path: string, cacheBytes: number): Promise<void> {
+async function create({ genesis, base }: LevelStoreOptions, path: string, cacheBytes: number): Promise<void> {
   const beside = `${path}.new`;
   await inFiles('create', async () => {
     await rm(beside, { recursive: true, force: true });
@@ -192,7 +194,9 @@ async function create(genesis: Genesis, path: string, cacheBytes: number): Promi
   const database = await Database.open(beside, { create: true, cacheBytes });
   try {
     const queue = new WriteQueue(database);
-    await database.write(Journal.empty().number(firstBatch(genesis, queue)), true);
+    // What is written here counts only once the folder has its name: a cut leaves nothing.
+    for (const page of statePages((base ?? genesis).state)) await database.write(page, true);
+    await database.write(Journal.empty().number(firstBatch(genesis, queue, base)), true);
   } finally {
     await database.close();
   }

@@ -1,12 +1,12 @@
 /** # MemoryStore: the chain of `--tmp` and of tests: the logic of the disk over a Map that dies with the process. */
 import type { Bytes } from '../../base/bytes.ts';
 import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
-import { firstBatch, type Genesis, loaded, readHead } from '../chain/load.ts';
+import { firstBatch, type Genesis, loaded, readHead, statePages } from '../chain/load.ts';
 import { COUNTED, heightKey, STATE_COLUMN } from '../chain/records.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue, type Writes } from '../chain/write-queue.ts';
 import { bytesOf } from '../key.ts';
-import type { DurableStore } from '../store.ts';
+import type { Base, DurableStore } from '../store.ts';
 
 /** Flushed records by key in string form. */
 export type Records = Map<string, Bytes>;
@@ -20,29 +20,18 @@ export class MemoryStore extends Chain implements DurableStore {
     this.records = records;
   }
 
-  /** A new chain. */
-  static create(genesis: Genesis, pruning: Pruning = 256): MemoryStore {
+  /** A new chain; with `base` it begins there in place of genesis. */
+  static create(genesis: Genesis, pruning: Pruning = 256, base?: Base): MemoryStore {
     const records: Records = new Map();
-    apply(records, firstBatch(genesis, new WriteQueue(records)));
+    for (const page of statePages((base ?? genesis).state)) apply(records, page);
+    apply(records, firstBatch(genesis, new WriteQueue(records), base));
     return MemoryStore.load(records, pruning);
   }
 
   /** The chain of records that another store flushed, checked as those of a disk would be. */
   static load(records: Records, pruning: Pruning = 256): MemoryStore {
     const queue = new WriteQueue(records);
-    const head = readHead(records);
-    const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
-    const from = COUNTED.block + heightKey(head.settled.number);
-    const state = sorted.filter(([key]) => key.startsWith(STATE_COLUMN));
-    const parts = loaded(
-      head,
-      {
-        state: state.map(([key, value]): [Bytes, Bytes] => [bytesOf(key.slice(1)), value]),
-        blocks: sorted.filter(([key]) => key.startsWith(COUNTED.block) && key >= from),
-      },
-      queue,
-    );
-    return new MemoryStore(parts, pruning, queue, records);
+    return new MemoryStore(partsOf(records, queue), pruning, queue, records);
   }
 
   flush(_sync: boolean): Promise<void> {
@@ -65,7 +54,19 @@ export class MemoryStore extends Chain implements DurableStore {
   }
 }
 
-function apply(records: Records, writes: Writes): void {
+/** The chain that flushed records hold, checked as those of a disk would be. */
+export function partsOf(records: Records, queue: WriteQueue): ChainParts {
+  const head = readHead(records);
+  const sorted = [...records].sort(([a], [b]) => (a < b ? -1 : 1));
+  const from = COUNTED.block + heightKey(head.settled.number);
+  const state = sorted.filter(([key]) => key.startsWith(STATE_COLUMN));
+  const blocks = sorted.filter(([key]) => key.startsWith(COUNTED.block) && key >= from);
+  const entries = state.map(([key, value]): [Bytes, Bytes] => [bytesOf(key.slice(1)), value]);
+  return loaded(head, { state: entries, blocks }, queue);
+}
+
+/** Writes a batch into records. */
+export function apply(records: Records, writes: Writes): void {
   const state = [...writes.state].map(([key, value]) => [STATE_COLUMN + key, value] as const);
   for (const [key, value] of [...writes.records, ...state]) {
     if (value === null) records.delete(key);

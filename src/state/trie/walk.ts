@@ -86,7 +86,8 @@ function add(proof: Map<string, Bytes>, part: Bytes): void {
   proof.set(keyOf(blake2_256(part)), part);
 }
 
-function child(node: TrieNode, nibble: number): TrieNode | undefined {
+/** The child that a nibble leads to. */
+export function child(node: TrieNode, nibble: number): TrieNode | undefined {
   const bit = 1 << nibble;
   return (node.bitmap & bit) === 0 ? undefined : node.kids[countBits(node.bitmap & (bit - 1))];
 }

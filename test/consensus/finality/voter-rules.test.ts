@@ -202,7 +202,7 @@ test('votes for a block that is not here yet wait for it', () => {
   for (const stage of ['prevote', 'precommit'] as const) {
     for (const voter of ['a', 'b', 'c']) {
       const effects = desk.step(1, { type: 'vote', peer: voter, vote: vote(ahead, voter, stage, 'D') });
-      assert.deepEqual(effects, [RELAY]);
+      assert.deepEqual(effects, [RELAY, { type: 'missing', block: ahead.ref('D'), peer: voter }]);
     }
   }
   desk.chain.grow('C', 'D');
@@ -258,7 +258,7 @@ test('a proof of others finalizes, at once or when its block comes', () => {
   assert.deepEqual(desk.step(1, input), [], 'once');
   const chain = new Headers().grow('0', 'A');
   const late = new Desk('a', 0, { chain });
-  assert.deepEqual(late.step(1, input), [RELAY, { type: 'proven', peer: 'p', block: made.block }]);
+  assert.deepEqual(late.step(1, input), [RELAY, { type: 'proven', block: made.block, peer: 'p' }]);
   assert.deepEqual(late.step(1, input), [], 'once');
   chain.grow('A', 'B', 'C');
   assert.deepEqual(late.step(2, { type: 'head' }), [{ ...made, own: false }]);
@@ -281,4 +281,19 @@ test('the primary names what the last round may have finalized, where that is no
   const other = new Desk('g', 0, { voters });
   other.hear(1, ...votes);
   assert.deepEqual(other.said(), ['1 prevote C', '1 precommit B']);
+});
+
+test('a vote for a block that is not here says which block that is, and who brought the vote', () => {
+  const desk = new Desk('a');
+  const elsewhere = new Headers().grow('0', 'A', 'X');
+  const said = vote(elsewhere, 'b', 'prevote', 'X');
+  const effects = desk.step(0, { type: 'vote', peer: 'p', vote: said });
+  assert.deepEqual(effects, [RELAY, { type: 'missing', block: said.target, peer: 'p' }]);
+  // Said again it is no news, but the block is still missing.
+  assert.deepEqual(desk.step(1, { type: 'vote', peer: 'q', vote: said }), [
+    { type: 'missing', block: said.target, peer: 'q' },
+  ]);
+  desk.chain.grow('A', 'X');
+  desk.step(2, { type: 'head' });
+  assert.deepEqual(desk.step(3, { type: 'vote', peer: 'q', vote: said }), []);
 });

@@ -1,0 +1,93 @@
+/**
+ * # Outbox: what may only be sent once all that was written before is on disk.
+ *
+ * Always true: one sync at a time, which covers what was written when it began; what waits leaves in its order; a crash
+ * drops what waits. The watermark is a file of its own: it survives what becomes of the store, once it is synced.
+ */
+import type { Watermark } from '../consensus/finality/voter.ts';
+import type { Disk } from './disk.ts';
+import type { SimNode } from './node.ts';
+
+/** A disk takes this long to sync. */
+const SYNC_MS = { least: 1, most: 25 };
+
+export class Outbox {
+  /** The last vote, as its file holds it. */
+  mark: Watermark | undefined;
+  private readonly node: SimNode;
+  private readonly disk: Disk;
+  /** Batches of this life, and what waits for which of them. */
+  private written = 0;
+  private synced = 0;
+  private isSyncing = false;
+  private nextMark: Watermark | undefined;
+  private readonly waiting: { readonly needs: number; readonly send: () => void }[] = [];
+
+  constructor(node: SimNode, disk: Disk) {
+    this.node = node;
+    this.disk = disk;
+  }
+
+  /** The mark will be written with the next sync. */
+  raise(mark: Watermark): void {
+    this.nextMark = mark;
+  }
+
+  /** A batch was written; `sync`: what is sent from now on relies on it. */
+  wrote(sync: boolean): void {
+    this.written++;
+    if (sync) this.sync();
+  }
+
+  /** Sends once all that relies on the disk is synced. */
+  once(send: () => void): void {
+    const { node } = this;
+    if (node.place.make.persists && this.written > this.synced && (this.isSyncing || this.waiting.length > 0)) {
+      this.waiting.push({ needs: this.written, send });
+      return;
+    }
+    this.send(send);
+  }
+
+  /** The process is gone. */
+  clear(): void {
+    this.written = 0;
+    this.synced = 0;
+    this.isSyncing = false;
+    this.nextMark = this.mark;
+    this.waiting.length = 0;
+  }
+
+  private sync(): void {
+    if (this.isSyncing) return;
+    this.isSyncing = true;
+    const { node, disk, nextMark } = this;
+    const { dice, observer } = node.place;
+    const [covers, batches, final] = [this.written, disk.atRisk, node.machines.store.settled.number];
+    node.later(dice.between(SYNC_MS.least, SYNC_MS.most), () =>
+      node.guard(() => {
+        this.isSyncing = false;
+        disk.sync(batches);
+        this.synced = covers;
+        this.mark = nextMark;
+        observer.synced(node, final);
+        node.point('synced');
+        this.release();
+        if (this.waiting.length > 0) this.sync();
+      }),
+    );
+  }
+
+  private release(): void {
+    for (let next = this.waiting[0]; next !== undefined && next.needs <= this.synced; next = this.waiting[0]) {
+      this.waiting.shift();
+      this.send(next.send);
+    }
+  }
+
+  private send(send: () => void): void {
+    this.node.point('send');
+    send();
+    this.node.point('sent');
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * # Watch: what must never happen, looked for after every step.
+ *
+ * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
+ */
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import type { ChainEffect } from '../consensus/chain.ts';
+import type { Millis } from '../consensus/difficulty.ts';
+import { JUSTIFICATION_FAULTS, verifyJustification } from '../consensus/finality/justification.ts';
+import { GadgetMessage } from '../consensus/finality/message.ts';
+import type { Round, SignedVote } from '../consensus/finality/round.ts';
+import type { Watermark } from '../consensus/finality/voter.ts';
+import type { VoterSet } from '../consensus/finality/voter-set.ts';
+import { metaOf } from '../consensus/meta.ts';
+import { MAX_DRIFT_MS } from '../consensus/rules.ts';
+import { voteMessage } from '../primitives/justification.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import type { SimNode } from './node.ts';
+import { isSigned, setAfter, setOf, type World } from './world.ts';
+
+/** What can go wrong: name -> sentence. */
+export const FAULTS = {
+  conflict: 'two honest nodes finalized conflicting blocks',
+  reverted: 'a node lost a block that it had finalized and synced',
+  twoVotes: 'an honest voter signed two votes of one set, round and stage',
+  unfaithful: 'an honest voter prevoted off the estimate, or precommitted to what has no supermajority of prevotes',
+  threw: 'a machine threw',
+  unbounded: 'a container grew beyond its bound',
+  framed: 'evidence names a voter who did nothing wrong',
+  future: 'a block from beyond the clock became the head of an honest node',
+  difficulty: 'a node follows a block whose difficulty the schedule does not give',
+  unproven: 'a block was finalized without the precommits of a supermajority of its set',
+  set: 'a node votes in another set than its chain says, or with other weights',
+  boost: 'a boost is greater than the rules allow',
+  heads: 'honest nodes had not one head in the healed phase',
+  finality: 'finality had not caught up in the healed phase',
+  unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
+} as const;
+export type FaultName = keyof typeof FAULTS;
+
+export interface Found {
+  readonly fault: FaultName;
+  readonly node: string;
+  readonly detail: string;
+  readonly at: Millis;
+}
+
+/** What a machine may hold: the bounds that its file states. */
+const BOUNDS = { waiting: 512, ready: 8_192, future: 8_192, queuedBytes: 512 * 1024 * 1024 };
+/** Every step would cost more than the machines. */
+const LOOK_EVERY = 8;
+const MAX_BOOST_PPM = 1_500_000;
+
+export class Watch {
+  found: Found | undefined;
+  /** Heights finalized by an honest node, and by what. */
+  readonly final = new Map<number, { readonly key: string; readonly by: string }>();
+  /** Whether two nodes finalized conflicting blocks; more than that is a fault where no more is tolerated. */
+  conflict: Found | undefined;
+  private readonly world: World;
+  private readonly now: () => Millis;
+  private readonly isHonest: (node: SimNode) => boolean;
+  /** The vote of each place, by who may only cast one. */
+  private readonly cast = new Map<string, string>();
+  private readonly guilty = new Set<string>();
+  private steps = 0;
+  /** The votes that were persisted and not said yet. */
+  private readonly fresh = new Map<SimNode, Watermark>();
+  private readonly syncedHeight = new Map<string, number>();
+
+  constructor(world: World, now: () => Millis, isHonest: (node: SimNode) => boolean) {
+    this.world = world;
+    this.now = now;
+    this.isHonest = isHonest;
+    this.judgeRules();
+  }
+
+  report(fault: FaultName, node: string, detail: string): void {
+    this.found ??= { fault, node, detail, at: this.now() };
+  }
+
+  /** How many two of their own votes convict. */
+  get convicted(): number {
+    return this.guilty.size;
+  }
+
+  /** A message left a node, vice or not: votes that verify are evidence. */
+  left(bytes: Bytes): void {
+    const said = GadgetMessage.dec(bytes);
+    if (said.type !== 'Vote') return;
+    const { vote } = said.value;
+    const message = voteMessage(vote.stage, vote.target, vote.round, vote.setId);
+    if (isSigned(vote.signature, message, vote.id)) this.witness(vote);
+  }
+
+  chain(node: SimNode, effect: ChainEffect): void {
+    if (!this.isHonest(node)) return;
+    if (effect.type === 'finalized') {
+      this.finalized(node, effect.blocks);
+      const target = effect.blocks.at(-1);
+      if (target !== undefined) this.judged(node, target, effect.justification);
+      this.setOf(node);
+    }
+    if (effect.type === 'head') this.head(node, effect.best);
+    // What is said again after a restart, its voter may no longer be able to account for.
+    if (effect.type === 'persist') this.fresh.set(node, effect.mark);
+    if (effect.type === 'broadcast') this.votes(node, effect.message);
+    if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
+  }
+
+  /** A disk has synced: what was final then must never be lost. */
+  synced(node: SimNode, final: number): void {
+    this.syncedHeight.set(node.name, final);
+  }
+
+  /** Whoever puts a backup in place gives up what is newer; his votes he must not give again all the same. */
+  restored(node: SimNode): void {
+    this.syncedHeight.delete(node.name);
+  }
+
+  /** A node starts from its disk. */
+  started(node: SimNode): void {
+    const { settled } = node.machines.store;
+    const least = this.syncedHeight.get(node.name) ?? 0;
+    if (settled.number < least) this.report('reverted', node.name, `#${settled.number} after #${least}`);
+    const known = this.final.get(settled.number);
+    if (this.isHonest(node) && known !== undefined && known.key !== toHex(settled.hash)) {
+      this.report('reverted', node.name, `another #${settled.number} after a restart`);
+    }
+  }
+
+  stepped(node: SimNode): void {
+    // A container that grows without bound is still beyond it a few steps later.
+    if (++this.steps % LOOK_EVERY !== 0) return;
+    const { chain, pool, store } = node.machines;
+    const { ready, future } = pool.counts;
+    const held = { waiting: chain.waitingCount, ready, future, queuedBytes: store.stats().queuedBytes };
+    for (const [name, bound] of Object.entries(BOUNDS)) {
+      const size = held[name as keyof typeof held];
+      if (size > bound) this.report('unbounded', node.name, `${name}: ${size} of ${bound}`);
+    }
+  }
+
+  private witness(vote: SignedVote): void {
+    const id = toHex(vote.id);
+    const target = toHex(vote.target.hash);
+    if (vote.stage === 'primaryPropose') return;
+    const place = `${id}/${vote.setId}/${vote.round}/${vote.stage}`;
+    const before = this.cast.get(place);
+    if (before === undefined) this.cast.set(place, target);
+    else if (before !== target) this.doubled(id, `${vote.stage} of round ${vote.round}`);
+  }
+
+  /** The rules of a voter, seen from outside: what it may say follows from the votes that it has heard. */
+  private votes(node: SimNode, message: Bytes): void {
+    const said = GadgetMessage.dec(message);
+    const state = node.machines.finality.state?.();
+    if (said.type !== 'Vote' || state === undefined || said.value.vote.setId !== state.setId) return;
+    const { vote } = said.value;
+    const [before, current] = state.rounds;
+    const fresh = this.fresh.get(node);
+    this.fresh.delete(node);
+    if (fresh?.round !== vote.round || fresh.stage !== vote.stage) return;
+    if (before === undefined || current?.number !== vote.round) return;
+    const { store } = node.machines;
+    if (vote.stage === 'prevote') {
+      const { estimate, completable } = before.state;
+      const isOpen = completable && estimate !== undefined && estimate.number > store.settled.number;
+      if (isOpen && standsOn(store, vote.target, estimate) === false) {
+        this.report('unfaithful', node.name, `prevotes #${vote.target.number} in round ${vote.round}`);
+      }
+    }
+    if (vote.stage === 'precommit') {
+      const weight = support(store, current, this.world.votersOf(state.setId), vote.target);
+      if (weight !== undefined && weight < this.world.votersOf(state.setId).threshold) {
+        this.report('unfaithful', node.name, `precommits to #${vote.target.number} by a prevote weight of ${weight}`);
+      }
+    }
+  }
+
+  private doubled(id: string, what: string): void {
+    this.guilty.add(id);
+    const name = this.nameOf(id);
+    if (!this.isVicious(id)) this.report('twoVotes', name, what);
+  }
+
+  private accused(node: SimNode, id: string): void {
+    if (!this.isVicious(id)) this.report('framed', node.name, `accuses ${this.nameOf(id)}`);
+  }
+
+  private finalized(node: SimNode, blocks: readonly BlockRef[]): void {
+    for (const { hash, number } of blocks) {
+      const key = toHex(hash);
+      const known = this.final.get(number);
+      if (known === undefined) {
+        this.final.set(number, { key, by: node.name });
+      } else if (known.key !== key) {
+        const detail = `#${number}: ${key.slice(0, 10)} against ${known.key.slice(0, 10)} of ${known.by}`;
+        this.conflict ??= { fault: 'conflict', node: node.name, detail, at: this.now() };
+        return;
+      }
+    }
+  }
+
+  /** The set in which a node votes is the one that its chain says, with the weight of its stake. */
+  private setOf(node: SimNode): void {
+    const { finality, store } = node.machines;
+    const state = finality.state?.();
+    if (state === undefined) return;
+    const due = setAfter(store.settled.number);
+    const [total, stake] = [state.voters.total, this.world.votersOf(due).total];
+    if (state.setId !== due) this.report('set', node.name, `${state.setId} of ${due} after #${store.settled.number}`);
+    else if (total !== stake) this.report('set', node.name, `weight ${total} of ${stake} in set ${due}`);
+  }
+
+  private judged(node: SimNode, target: BlockRef, justification: Bytes | undefined): void {
+    const setId = setOf(target.number);
+    const rules = { voters: this.world.votersOf(setId), setId, verify: isSigned, target };
+    const verdict = justification && verifyJustification(justification, rules);
+    if (verdict?.ok === true) return;
+    const detail = `#${target.number}: ${verdict === undefined ? 'no proof' : JUSTIFICATION_FAULTS[verdict.fault]}`;
+    this.report('unproven', node.name, detail);
+  }
+
+  private head(node: SimNode, best: BlockRef): void {
+    const { timestamp } = metaOf(node.machines.store, best.hash);
+    if (timestamp > node.now + MAX_DRIFT_MS) {
+      this.report('future', node.name, `#${best.number} is ${timestamp - node.now} ms ahead`);
+    }
+  }
+
+  private judgeRules(): void {
+    const { members, rules, genesis } = this.world;
+    for (const { account, name } of members) {
+      const boost = rules.seals.author(genesis.state, account)?.boostPpm ?? 0;
+      if (boost > MAX_BOOST_PPM) this.report('boost', name, `${boost} ppm`);
+    }
+  }
+
+  private isVicious(id: string): boolean {
+    return this.world.members.some(({ voteKey, name }) => toHex(voteKey) === id && this.vicious.has(name));
+  }
+
+  readonly vicious = new Set<string>();
+
+  private nameOf(id: string): string {
+    return this.world.members.find(({ voteKey }) => toHex(voteKey) === id)?.name ?? id;
+  }
+}
+
+/** Whether a block stands on another; undefined where one of them is not known any more. */
+function standsOn(store: ChainStore, block: BlockRef, above: BlockRef): boolean | undefined {
+  let { hash, number } = block;
+  if (store.number(hash) !== number || store.number(above.hash) !== above.number) return undefined;
+  for (; number > above.number; number--) {
+    const parent = store.parent(hash);
+    if (parent === undefined) return undefined;
+    hash = parent;
+  }
+  return number === above.number && equal(hash, above.hash);
+}
+
+/** Weight of those who prevoted for a block or above it, or twice; undefined where a vote cannot be placed any more. */
+function support(store: ChainStore, round: Round, voters: VoterSet, block: BlockRef): bigint | undefined {
+  const cast = new Map<string, SignedVote[]>();
+  for (const vote of round.votes('prevote')) cast.set(toHex(vote.id), [...(cast.get(toHex(vote.id)) ?? []), vote]);
+  let weight = 0n;
+  for (const [first, second] of cast.values()) {
+    const stands = second !== undefined || (first !== undefined && standsOn(store, first.target, block));
+    if (stands === undefined) return undefined;
+    if (stands && first !== undefined) weight += voters.get(first.id)?.weight ?? 0n;
+  }
+  return weight;
+}

@@ -1,0 +1,172 @@
+/**
+ * # npm run sim: simulations by seed, one to look at or many to find faults (docs/simulator.md).
+ *
+ * One seed: `--seed 7 --nodes 7 --schedule swizzle --minutes 10`. Many: `--schedules 200`, on `--jobs` threads.
+ * `--mutants`: what the suite says of each planted bug.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule } from '../../src/sim/plan.ts';
+import { shrink } from '../../src/sim/shrink.ts';
+import { type Outcome, simulate } from '../../src/sim/simulation.ts';
+import { FAULTS } from '../../src/sim/watch.ts';
+import { judgeMutants } from './judge.ts';
+
+const NODES = { least: 4, most: 7 };
+/** Of many schedules so many are run twice, and must do the same both times. */
+const REPLAYED = 20;
+const SHRINK_TRIES = 60;
+/** Schedules between two words of progress. */
+const TOLD_EVERY = 50;
+
+interface Task extends PlanOptions {
+  readonly twice: boolean;
+}
+
+interface Report {
+  readonly task: Task;
+  readonly outcome: Outcome;
+  /** Whether the second run was the first one again. */
+  readonly same: boolean;
+}
+
+function runTask(task: Task): Report {
+  const plan = planOf(task);
+  const outcome = simulate(plan);
+  return { task, outcome, same: !task.twice || simulate(plan).hash === outcome.hash };
+}
+
+async function many(tasks: readonly Task[], jobs: number): Promise<Report[]> {
+  const reports: Report[] = [];
+  const queue = [...tasks];
+  const work = () =>
+    new Promise<void>((resolve, reject) => {
+      const worker = new Worker(new URL(import.meta.url), { execArgv: ['--no-warnings'] });
+      const next = () => {
+        const task = queue.shift();
+        if (task !== undefined) worker.postMessage(task);
+        else worker.terminate().then(() => resolve(), reject);
+      };
+      worker.on('message', (report: Report | 'ready') => {
+        if (report !== 'ready') {
+          reports.push(report);
+          if (report.outcome.found !== undefined || !report.same) console.log(line(report));
+          if (reports.length % TOLD_EVERY === 0) console.log(`${reports.length} of ${tasks.length} schedules`);
+        }
+        next();
+      });
+      worker.on('error', reject);
+    });
+  await Promise.all(Array.from({ length: Math.min(jobs, tasks.length) }, work));
+  return reports;
+}
+
+function line({ task, outcome, same }: Report): string {
+  const { found, hash } = outcome;
+  const name = `--seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
+  const said = found === undefined ? 'well' : `${found.fault}: ${FAULTS[found.fault]} (${found.node}: ${found.detail})`;
+  return `${name}  ${hash}  ${said}${same ? '' : '  NOT THE SAME TWICE'}`;
+}
+
+function tell(outcome: Outcome): void {
+  const { found, plan } = outcome;
+  if (found === undefined) return;
+  console.log(`\n${(found.at / 1_000).toFixed(3)} s: ${found.fault}: ${FAULTS[found.fault]}`);
+  console.log(`  ${found.node}: ${found.detail}\nlast of the trace:`);
+  for (const text of outcome.trace) console.log(`  ${text}`);
+  const same = (smaller: Plan) => simulate(smaller).found?.fault === found.fault;
+  const small = shrink(plan, same, SHRINK_TRIES);
+  console.log(`fails with ${small.faults.length} of ${plan.faults.length} faults:`);
+  console.log(JSON.stringify({ ...small, faults: small.faults }, undefined, 1));
+}
+
+function summary(reports: readonly Report[], seconds: number): boolean {
+  const sum = (of: (outcome: Outcome) => number) => reports.reduce((total, { outcome }) => total + of(outcome), 0);
+  const failed = reports.filter(({ outcome }) => outcome.found !== undefined);
+  const different = reports.filter(({ same }) => !same);
+  const twice = reports.filter(({ task }) => task.twice).length;
+  const blocks = sum((outcome) => outcome.imports);
+  console.log(
+    `${reports.length} schedules in ${seconds.toFixed(1)} s: ${(reports.length / seconds).toFixed(2)} a second, ` +
+      `${Math.round(blocks / seconds)} block imports a second`,
+  );
+  console.log(
+    `${sum(({ crashes }) => crashes)} crashes, ${sum(({ finalized }) => finalized)} blocks finalized, ` +
+      `${sum(({ broken }) => (broken ? 1 : 0))} times finality broken by traitors, who were named`,
+  );
+  console.log(`${twice - different.length} of ${twice} replays identical, ${failed.length} schedules failed`);
+  for (const name of Object.keys(FAULTS)) {
+    const count = failed.filter(({ outcome }) => outcome.found?.fault === name).length;
+    if (count > 0) console.log(`  ${name}: ${count}`);
+  }
+  return failed.length === 0 && different.length === 0;
+}
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      nodes: { type: 'string' },
+      schedule: { type: 'string' },
+      minutes: { type: 'string', default: '10' },
+      schedules: { type: 'string' },
+      jobs: { type: 'string', default: String(availableParallelism()) },
+      mutants: { type: 'boolean', default: false },
+    },
+  });
+  const seed = numberOf('seed', values.seed);
+  const minutes = numberOf('minutes', values.minutes);
+  if (values.mutants) return judgeMutants(seed, (text) => console.log(text));
+  const optionsOf = (index: number): PlanOptions => ({
+    seed: seed + index,
+    schedule: scheduleOf(values.schedule ?? (SCHEDULES[index % SCHEDULES.length] as string)),
+    nodes: values.nodes === undefined ? spread(seed + index) : numberOf('nodes', values.nodes),
+    minutes,
+  });
+  if (values.schedules === undefined) {
+    const report = runTask({ ...optionsOf(0), schedule: scheduleOf(values.schedule ?? 'mixed'), twice: false });
+    const { outcome } = report;
+    console.log(line(report));
+    console.log(
+      `${outcome.steps} steps, ${outcome.imports} imports, head #${outcome.head}, ${outcome.finalized} final, ` +
+        `${outcome.crashes} crashes`,
+    );
+    tell(outcome);
+    return outcome.found === undefined;
+  }
+  const count = numberOf('schedules', values.schedules);
+  const start = performance.now();
+  const tasks = Array.from({ length: count }, (_, index) => ({ ...optionsOf(index), twice: index < REPLAYED }));
+  const reports = await many(tasks, numberOf('jobs', values.jobs));
+  const isWell = summary(reports, (performance.now() - start) / 1_000);
+  const first = reports.find(({ outcome }) => outcome.found !== undefined);
+  if (first !== undefined) tell(first.outcome);
+  return isWell;
+}
+
+function spread(seed: number): number {
+  // Not in step with the schedules, of which there are eight.
+  return NODES.least + (Math.floor(seed / SCHEDULES.length) % (NODES.most - NODES.least + 1));
+}
+
+function scheduleOf(name: string): Schedule {
+  const found = SCHEDULES.find((schedule) => schedule === name);
+  if (found === undefined) throw new Error(`--schedule is one of ${SCHEDULES.join(', ')}`);
+  return found;
+}
+
+function numberOf(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a number, not ${text}`);
+  return value;
+}
+
+await installFastPaths();
+if (isMainThread) {
+  process.exitCode = (await main()) ? 0 : 1;
+} else {
+  parentPort?.on('message', (task: Task) => parentPort?.postMessage(runTask(task)));
+  parentPort?.postMessage('ready');
+}

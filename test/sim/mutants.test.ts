@@ -1,0 +1,62 @@
+/** # Planted bugs: the watch names them; the long form, `npm run sim -- --mutants`, tries all of them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { must } from '../../src/base/assert.ts';
+import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { type Plan, planOf } from '../../src/sim/plan.ts';
+import { shrink } from '../../src/sim/shrink.ts';
+import { simulate } from '../../src/sim/simulation.ts';
+import type { FaultName } from '../../src/sim/watch.ts';
+import { firstFault } from './judge.ts';
+import { MUTANTS } from './mutants.ts';
+
+await installFastPaths();
+
+const mutant = (name: string) =>
+  must(
+    MUTANTS.find((one) => one.name === name),
+    name,
+  );
+
+/** With the seed from which on it is looked for: one that shows it soon. */
+const FOUND: readonly (readonly [name: string, by: FaultName, seed: number])[] = [
+  ['boost unbounded', 'boost', 1],
+  ['set change applied early', 'set', 1],
+  ['final without votes', 'unproven', 1],
+  ['timestamp unchecked', 'future', 15],
+];
+
+/** The first short plan of four nodes that shows a bug. */
+const shown = (name: string, seed: number) =>
+  must(firstFault(mutant(name), { seed, tries: 20, minutes: 3, nodes: 4 }), 'a plan that shows it');
+
+for (const [name, by, seed] of FOUND) {
+  test(`${name}: found, as ${by}`, () => {
+    const outcome = shown(name, seed);
+    assert.equal(outcome.found?.fault, by);
+    // The same plan without the bug is well: it is the bug that was found.
+    assert.equal(simulate(outcome.plan).found, undefined);
+  });
+}
+
+test('a plan that shows a vote before it is on disk shrinks to the crashes that it takes', () => {
+  const changes = mutant('vote before persist').changes;
+  const showing = (plan: Plan) => simulate(plan, changes).found?.fault === 'twoVotes';
+  const outcome = shown('vote before persist', 2);
+  assert.equal(outcome.found?.fault, 'twoVotes');
+  const small = shrink(outcome.plan, showing, 30);
+  assert.ok(showing(small));
+  assert.ok(small.faults.length < outcome.plan.faults.length / 2, `${small.faults.length} faults remain`);
+  assert.ok(small.faults.some(({ kind }) => kind === 'crash' || kind === 'crashAt'));
+});
+
+test('shrinking keeps exactly the faults that it takes', () => {
+  const plan = planOf({ seed: 5, schedule: 'mixed', nodes: 7, minutes: 10 });
+  const needed = [plan.faults[3], plan.faults[plan.faults.length - 1]];
+  const small = shrink(
+    plan,
+    ({ faults }) => needed.every((fault) => fault !== undefined && faults.includes(fault)),
+    500,
+  );
+  assert.deepEqual(small.faults, needed);
+});

@@ -1,0 +1,275 @@
+/**
+ * # Mutants: planted bugs, each a part that the simulator puts in the place of the right one.
+ *
+ * Always true: nothing of src knows them; each changes one rule, and nothing else.
+ */
+import type { Bytes } from '../../src/base/bytes.ts';
+import { Chain, type ChainEffect } from '../../src/consensus/chain.ts';
+import { DepthFinality } from '../../src/consensus/finality/depth.ts';
+import { Grandpa } from '../../src/consensus/finality/grandpa.ts';
+import type { Schedule } from '../../src/sim/plan.ts';
+import type { Changes } from '../../src/sim/simulation.ts';
+
+export interface Mutant {
+  readonly name: string;
+  /** What is wrong with it. */
+  readonly bug: string;
+  readonly changes: Changes;
+  /** Where it shows most. */
+  readonly schedules: readonly Schedule[];
+}
+
+type Method = (...args: never[]) => unknown;
+
+/** Puts another method in the place of one, private ones included: a bug need not keep to interfaces. */
+function replace<T extends object>(of: T, name: string, make: (original: Method) => Method): T {
+  const original = Reflect.get(of, name) as Method;
+  Reflect.set(of, name, make(original.bind(of) as Method));
+  return of;
+}
+
+/** A gadget whose voters are changed as they are made. */
+function withVoter(change: (voter: object, gadget: Grandpa) => void): Changes {
+  return {
+    make: {
+      finality: (setup) => {
+        const gadget = new Grandpa(setup);
+        return replace(gadget, 'elect', (elect) => (now: never) => {
+          elect(now);
+          const voter: unknown = Reflect.get(gadget, 'voter');
+          if (typeof voter === 'object' && voter !== null) change(voter, gadget);
+        });
+      },
+    },
+  };
+}
+
+function withChain(change: (chain: Chain) => void): Changes {
+  return {
+    make: {
+      chain: (parts) => {
+        const chain = new Chain(parts);
+        change(chain);
+        return chain;
+      },
+    },
+  };
+}
+
+/** The effects of a chain without those of a type. */
+function withoutEffect(type: ChainEffect['type']): Changes {
+  return withChain((chain) => {
+    replace(chain, 'step', (step) => (...args: never[]) => {
+      return (step(...args) as ChainEffect[]).filter((effect) => effect.type !== type);
+    });
+  });
+}
+
+const forgetful = (setup: ConstructorParameters<typeof Grandpa>[0]) => ({ ...setup, markOf: () => undefined });
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'vote before persist',
+    bug: 'a vote leaves before it is on disk',
+    changes: { make: { persists: false } },
+    schedules: ['churn', 'mixed'],
+  },
+  {
+    name: 'amnesia after restart',
+    bug: 'a restarted voter has forgotten what it said',
+    changes: {
+      make: {
+        reload: (store) => store.putAux('grandpa/voter', undefined),
+        finality: (setup) => new Grandpa(forgetful(setup)),
+      },
+    },
+    schedules: ['churn', 'mixed'],
+  },
+  {
+    name: 'watermark unread',
+    bug: 'a voter believes its database, however old that is',
+    changes: { make: { finality: (setup) => new Grandpa(forgetful(setup)) } },
+    schedules: ['churn', 'mixed'],
+  },
+  {
+    name: 'wrong quorum',
+    bug: 'more than half of the weight is taken for a supermajority',
+    changes: withVoter((_voter, gadget) => {
+      const voters = Reflect.get(gadget, 'voters') as { total: bigint };
+      Reflect.set(voters, 'threshold', voters.total / 2n + 1n);
+    }),
+    schedules: ['mixed', 'partition'],
+  },
+  {
+    name: 'forgotten estimate',
+    bug: 'a voter heeds what is final, not what the round before may have finalized',
+    changes: withVoter((voter) => {
+      replace(voter, 'floor', () => () => Reflect.get(voter, 'finalized'));
+      replace(voter, 'mayLeave', () => () => {
+        const round = Reflect.get(voter, 'current') as { state: { completable: boolean } };
+        return round.state.completable;
+      });
+    }),
+    schedules: ['swizzle', 'mixed', 'partition', 'lossy'],
+  },
+  {
+    name: 'timestamp unchecked',
+    bug: 'blocks from the future are not held',
+    changes: withChain((chain) => {
+      replace(chain, 'goOn', (goOn) => () => {
+        const now: number = Reflect.get(chain, 'now');
+        Reflect.set(chain, 'now', now + 3_600_000);
+        goOn();
+        Reflect.set(chain, 'now', now);
+      });
+    }),
+    schedules: ['byzantine', 'mixed'],
+  },
+  {
+    name: 'boost unbounded',
+    bug: 'the boost grows with the stake without a limit',
+    changes: { boostPpm: ({ boostPpm }) => boostPpm * 4 },
+    schedules: ['calm'],
+  },
+  {
+    name: 'stake counted twice',
+    bug: 'a nominator is counted with both of his validators',
+    changes: { authorities: (list) => [...list, ...list.slice(0, 1)] },
+    schedules: ['calm'],
+  },
+  {
+    name: 'signatures unchecked',
+    bug: 'what is said in the name of a voter is taken for his',
+    changes: { verify: () => true },
+    schedules: ['byzantine', 'mixed'],
+  },
+  {
+    name: 'catch-up not verified',
+    bug: 'the votes of a record that was asked for are taken as they come',
+    changes: withVoter((voter) => {
+      replace(voter, 'catchUp', (catchUp) => (...args: never[]) => {
+        const setup: object = Reflect.get(voter, 'setup');
+        Reflect.set(voter, 'setup', { ...setup, verify: () => true });
+        catchUp(...args);
+        Reflect.set(voter, 'setup', setup);
+      });
+    }),
+    schedules: ['mixed', 'churn', 'partition', 'swizzle'],
+  },
+  {
+    name: 'proof not judged',
+    bug: 'a justification is believed',
+    changes: withVoter((voter) => {
+      replace(voter, 'judge', (judge) => (...args: never[]) => {
+        const setup: object = Reflect.get(voter, 'setup');
+        Reflect.set(voter, 'setup', { ...setup, verify: () => true });
+        judge(...args);
+        Reflect.set(voter, 'setup', setup);
+      });
+    }),
+    schedules: ['byzantine', 'mixed'],
+  },
+  {
+    name: 'equivocation counted twice',
+    bug: 'who votes twice counts with twice his weight',
+    changes: withVoter((voter) => {
+      const doubled = (round: object) => {
+        const graph: object = Reflect.get(round, 'graph');
+        replace(graph, 'equivocate', (equivocate) => (stage: never, weight: bigint, voted: never) => {
+          equivocate(stage, (2n * weight) as never, voted);
+        });
+        return round;
+      };
+      doubled(Reflect.get(voter, 'current'));
+      replace(
+        voter,
+        'roundAt',
+        (roundAt) =>
+          (...args: never[]) =>
+            doubled(roundAt(...args) as object),
+      );
+    }),
+    schedules: ['byzantine', 'mixed', 'partition', 'lossy'],
+  },
+  {
+    name: 'final without votes',
+    bug: 'a block is final once two stand on it',
+    changes: { make: { finality: () => new DepthFinality(2) } },
+    schedules: ['partition'],
+  },
+  {
+    name: 'fork choice ignores finality',
+    bug: 'a voter votes for the best chain, whatever may be final',
+    changes: withVoter((voter, gadget) => {
+      const view = () => Reflect.get(gadget, 'view') as { best: { hash: Bytes; number: number } };
+      const setup: { chain: object } = Reflect.get(voter, 'setup');
+      Reflect.set(voter, 'setup', { ...setup, chain: { ...setup.chain, bestOn: () => view().best } });
+    }),
+    schedules: ['swizzle', 'mixed'],
+  },
+  {
+    name: 'set change applied early',
+    bug: 'the next set begins with the block that names it',
+    changes: {
+      make: {
+        finality: (setup) => {
+          const gadget = new Grandpa(setup);
+          return replace(gadget, 'elect', (elect) => (now: never) => {
+            elect(now);
+            const changes: object = Reflect.get(gadget, 'changes');
+            replace(changes, 'at', (at) => (hash: never) => {
+              const entry = at(hash) as { number: number; change?: { end: number } } | undefined;
+              if (entry?.change === undefined) return entry;
+              return { ...entry, change: { ...entry.change, end: entry.change.end - 2 } };
+            });
+          });
+        },
+      },
+    },
+    schedules: ['calm'],
+  },
+  {
+    name: 'said only once',
+    bug: 'votes are not said again',
+    changes: withVoter((voter) => {
+      replace(voter, 'repeat', () => () => {
+        Reflect.set(voter, 'repeatAt', Number.MAX_SAFE_INTEGER);
+      });
+    }),
+    schedules: ['lossy', 'partition'],
+  },
+  {
+    name: 'missing blocks not fetched',
+    bug: 'a vote for a block of another branch waits for ever',
+    changes: withoutEffect('missing'),
+    schedules: ['partition', 'swizzle', 'mixed', 'lossy'],
+  },
+  {
+    name: 'final blocks forgotten',
+    bug: 'votes are not placed on a base that the chain has left behind',
+    changes: withChain((chain) => {
+      const view: { ancestor(of: Bytes, number: number): unknown } = Reflect.get(chain, 'view');
+      replace(view, 'ancestor', (ancestor) => (of: never, number: number) => {
+        return number < chain.finalized().number ? undefined : ancestor(of, number as never);
+      });
+    }),
+    schedules: ['calm', 'lossy'],
+  },
+  {
+    name: 'precommits to its own head',
+    bug: 'a voter precommits to what it likes best, not to the GHOST',
+    changes: withVoter((voter) => {
+      replace(voter, 'castPrecommit', (castPrecommit) => (now: never) => {
+        const round: object = Reflect.get(voter, 'current');
+        const state: object = Reflect.get(round, 'now');
+        const setup: { chain: { bestOn(block: unknown): unknown } } = Reflect.get(voter, 'setup');
+        const best = setup.chain.bestOn(Reflect.get(voter, 'finalized'));
+        if (Reflect.get(state, 'ghost') === undefined || best === undefined) return;
+        Reflect.set(round, 'now', { ...state, ghost: best });
+        castPrecommit(now);
+        Reflect.set(round, 'now', state);
+      });
+    }),
+    schedules: ['swizzle', 'mixed', 'partition', 'lossy'],
+  },
+];

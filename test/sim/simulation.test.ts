@@ -1,0 +1,49 @@
+/** # Simulation: whole networks from one seed, whatever goes wrong; the same seed does the same again. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { planOf, SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
+import { type Outcome, simulate } from '../../src/sim/simulation.ts';
+import { FAULTS } from '../../src/sim/watch.ts';
+
+await installFastPaths();
+
+/** Four nodes for a minute of faults and two of healing. */
+const SHORT = { nodes: 4, minutes: 3 };
+
+function assertWell({ plan, found, trace }: Outcome): void {
+  const name = `npm run sim -- --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes} --minutes ${SHORT.minutes}`;
+  assert.equal(found, undefined, found && `${name}: ${FAULTS[found.fault]}: ${found.detail}\n${trace.join('\n')}`);
+}
+
+for (const [index, schedule] of SCHEDULES.entries()) {
+  test(`${schedule}: nothing that must not happen does, and in the end there is one head and it is soon final`, () => {
+    const outcome = simulate(planOf({ ...SHORT, seed: 100 + index, schedule }));
+    assertWell(outcome);
+    assert.ok(outcome.head >= 8, `${outcome.head} blocks in three minutes`);
+    assert.ok(outcome.finalized >= 5, `${outcome.finalized} of them final`);
+    if (schedule === 'churn') assert.ok(outcome.crashes >= 3, `${outcome.crashes} crashes`);
+  });
+}
+
+test('twenty seeds do the same twice, and no two of them the same', () => {
+  const hashes = new Set<string>();
+  for (let seed = 1; seed <= 20; seed++) {
+    const schedule = SCHEDULES[seed % SCHEDULES.length] ?? 'mixed';
+    // The first half minute of its faults.
+    const plan = { ...planOf({ ...SHORT, seed, schedule }), lengthMs: 30_000, healsAt: 30_000 };
+    const [once, again] = [simulate(plan), simulate(plan)];
+    assert.equal(again.hash, once.hash, `seed ${seed}`);
+    assert.deepEqual(again.trace, once.trace);
+    hashes.add(once.hash);
+  }
+  assert.equal(hashes.size, 20);
+});
+
+test('more than a third of traitors break finality, and their own votes name enough of them', () => {
+  const nodes = 7;
+  const outcome = simulate(planOf({ seed: 3, schedule: 'traitors', nodes, minutes: 3 }));
+  assertWell(outcome);
+  assert.ok(outcome.broken);
+  assert.ok(outcome.convicted > toleratedNodes(nodes), `${outcome.convicted} of ${nodes}`);
+});
