@@ -3,7 +3,8 @@
  *
  * Always true: a mark only rises; the file is whole (written beside, synced, renamed) and synced before the vote that
  * it tells of may leave; a file that is not as it was written, or of another chain, is refused, never read as empty. So
- * a node whose database is older than its votes signs none of them again. It is text: a backup is a copy of it.
+ * a node whose database is older than its votes signs none of them again. It is text; to raise the marks of one file to
+ * those of another carries votes from machine to machine.
  */
 import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -13,6 +14,8 @@ import type { Watermark } from '../consensus/finality/voter.ts';
 import { GRANDPA_STAGES, type GrandpaStage } from '../primitives/justification.ts';
 import { KeystoreError } from './errors.ts';
 
+/** Beside the database of a chain. */
+export const VOTES_FILE = 'grandpa-votes';
 /** As many keys as a keystore holds: 40 KiB. */
 const MAX_MARKS = 256;
 const VERSION = 1;
@@ -54,11 +57,18 @@ export class Watermarks {
     return this.marks.get(toHex(key));
   }
 
-  /** Raises the mark of a key; resolves once that is on disk. Rejects for good after the first failure. */
-  raise(mark: Watermark): Promise<void> {
-    const key = toHex(mark.id);
-    const known = this.marks.get(key);
-    if (known === undefined || isAbove(mark, known)) this.marks.set(key, mark);
+  /** The last vote of each key, in the order in which they were first heard of. */
+  all(): Watermark[] {
+    return [...this.marks.values()];
+  }
+
+  /** Raises the marks of keys; resolves once that is on disk. Rejects for good after the first failure. */
+  raise(...marks: readonly Watermark[]): Promise<void> {
+    for (const mark of marks) {
+      const key = toHex(mark.id);
+      const known = this.marks.get(key);
+      if (known === undefined || isAbove(mark, known)) this.marks.set(key, mark);
+    }
     this.turn = this.turn.then(() => this.write());
     return this.turn;
   }
@@ -68,7 +78,7 @@ export class Watermarks {
     const { path } = this;
     if (path === undefined) return;
     if (this.marks.size > MAX_MARKS) throw new KeystoreError('Disk', `${path}: marks of more than ${MAX_MARKS} keys`);
-    const text = encode(this.genesis, [...this.marks.values()]);
+    const text = encode(this.genesis, this.all());
     const beside = `${path}.new`;
     try {
       const file = await open(beside, 'w', 0o600);

@@ -64,7 +64,11 @@ export function nodeBackend(parts: BackendParts): Backend {
     store,
     eraBlocks: spec.consensus.eraBlocks,
     blobs,
-    keys: keyDesk(parts.keystore, () => parts.voters.reload()),
+    keys: keyDesk({
+      keystore: parts.keystore,
+      genesis: store.genesis.hash,
+      onChange: () => parts.voters.reload(),
+    }),
     finalized: () => chain.finalized(),
     grandpa: grandpa && grandpaDesk(grandpa, store),
     meta: (hash) => {

@@ -8,6 +8,7 @@
 import { type Bytes, concat, toHex } from '../base/bytes.ts';
 import { bytes, option, u64 } from '../codec/index.ts';
 import type { FinalityEffect } from '../consensus/finality/finality.ts';
+import type { Foreign } from '../consensus/finality/listening.ts';
 import type { Equivocation, SignedVote } from '../consensus/finality/round.ts';
 import type { Watermarks } from '../keystore/watermarks.ts';
 import type { Network, Verdict } from '../p2p/network.ts';
@@ -26,6 +27,17 @@ export interface FinalityLinkParts {
 }
 
 export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' }>;
+
+const placeOf = ({ id, setId, round }: SignedVote): string => `${toHex(id)} voted in round ${round} of set ${setId}`;
+/** What an operator reads, and what he can do. */
+const DOPPELGANGER: Readonly<Record<Foreign, (vote: SignedVote) => string>> = {
+  twin: (vote) =>
+    `finality: ${placeOf(vote)}, and not by this node, which is silent for the rest of the set: stop one of the two ` +
+    'nodes that run with this key, or both are slashed',
+  earlier: (vote) =>
+    `finality: ${placeOf(vote)}, and this node knows nothing of it, so it listens before it votes: if another node ` +
+    'runs with this key, stop one of them; if the database is an old copy, nothing needs to be done',
+};
 
 const TELL = { timeoutMs: 8_000, maxBytes: 0 };
 
@@ -85,6 +97,9 @@ export class FinalityLink {
         return;
       case 'equivocation':
         this.#accuse(effect.proof, submit);
+        return;
+      case 'doppelganger':
+        log('warn', DOPPELGANGER[effect.kind](effect.vote));
         return;
     }
   }

@@ -9,14 +9,22 @@ import { keypairFromSuri } from '../crypto/suri.ts';
 import type { Scheme } from '../crypto/verify.ts';
 import { KeystoreError } from '../keystore/errors.ts';
 import type { Keystore } from '../keystore/keystore.ts';
-import { fixedScheme, hasSessionKeys, rotateKeys } from '../keystore/session-keys.ts';
+import { fixedScheme, hasSessionKeys, rotateKeys, rotateKeysWithOwner } from '../keystore/session-keys.ts';
 import type { KeyPort } from '../rpc/backend.ts';
 import { badKey, invalidParams } from '../rpc/errors.ts';
 
 const SCHEMES: readonly Scheme[] = ['sr25519', 'ed25519', 'ecdsa'];
 
-/** `onChange` is called, and waited for, when keys came in. */
-export function keyDesk(keystore: Keystore | undefined, onChange: () => Promise<void>): KeyPort {
+export interface KeyDeskParts {
+  /** A node without one keeps no keys. */
+  readonly keystore: Keystore | undefined;
+  /** The hash of the genesis block: what keys sign for an owner is of this chain. */
+  readonly genesis: Bytes;
+  /** Called, and waited for, when keys came in. */
+  readonly onChange: () => Promise<void>;
+}
+
+export function keyDesk({ keystore, genesis, onChange }: KeyDeskParts): KeyPort {
   /** Runs `work`; what the keystore refuses is the caller's to mend. */
   async function refusable<T>(work: (keystore: Keystore) => Promise<T>): Promise<T> {
     if (keystore === undefined) throw badKey('this node keeps no keys');
@@ -40,6 +48,12 @@ export function keyDesk(keystore: Keystore | undefined, onChange: () => Promise<
     rotate: () =>
       refusable(async (keys) => {
         const made = await rotateKeys(keys);
+        await onChange();
+        return made;
+      }),
+    rotateWithOwner: (owner) =>
+      refusable(async (keys) => {
+        const made = await rotateKeysWithOwner(keys, genesis, owner);
         await onChange();
         return made;
       }),

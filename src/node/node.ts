@@ -14,7 +14,7 @@ import { installFastTree } from '../compute/engine/fast-tree.ts';
 import { Author } from '../consensus/author.ts';
 import { SetEnds } from '../consensus/finality/set-ends.ts';
 import type { Keystore } from '../keystore/keystore.ts';
-import { Watermarks } from '../keystore/watermarks.ts';
+import { VOTES_FILE, Watermarks } from '../keystore/watermarks.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import { createNetwork, type NetworkOptions } from '../p2p/host.ts';
 import type { Network } from '../p2p/network.ts';
@@ -95,7 +95,7 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // makes nobody vote twice. Then: which blocks are the chain, what waits for one, who makes them, whom to fetch from.
   const marks = config.tmp
     ? Watermarks.inMemory(genesis.hash)
-    : await Watermarks.open(join(chainDir, 'grandpa-votes'), genesis.hash);
+    : await Watermarks.open(join(chainDir, VOTES_FILE), genesis.hash);
   const voters = await voterKeys(config, keystore, (text) => log('warn', text));
   const keys = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
   const { chain, grandpa } = chainMachine(spec, rules, store, keys);

@@ -73,6 +73,8 @@ export interface KeyPort {
   insert(keyType: string, suri: string, publicKey: Bytes): Promise<void>;
   /** Makes a set of session keys; their public keys one after the other. */
   rotate(): Promise<Bytes>;
+  /** The same, with the proof that `session.set_keys` wants of the account `owner`. */
+  rotateWithOwner(owner: Bytes): Promise<{ readonly keys: Bytes; readonly proof: Bytes }>;
   has(publicKey: Bytes, keyType: string): Promise<boolean>;
   hasSession(keys: Bytes): Promise<boolean>;
 }

@@ -28,7 +28,7 @@ function linkOf() {
       },
       report: (peer: string) => happened.push(`report ${peer}`),
     },
-    log() {},
+    log: (level: string, text: string) => happened.push(`${level} ${text}`),
     onFatal: (error: unknown) => fatal.push(error),
   };
   const link = new FinalityLink(parts as unknown as FinalityLinkParts);
@@ -69,6 +69,18 @@ for (const broken of ['flush', 'file'] as const) {
     assert.deepEqual(fatal, [error]);
   });
 }
+
+test('an operator is told which key votes elsewhere, and what to do', () => {
+  const { perform, happened } = linkOf();
+  const id = new Uint8Array(32).fill(0xab);
+  const [signature, target] = [new Uint8Array(64), { hash: id, number: 7 }];
+  const vote = { stage: 'prevote', target, round: 5n, setId: 3n, signature, id } as const;
+  perform({ type: 'doppelganger', vote, kind: 'earlier' });
+  perform({ type: 'doppelganger', vote, kind: 'twin' });
+  for (const line of happened)
+    assert.match(line, /^warn finality: 0x(ab){32} voted in round 5 of set 3, .*: (if|stop) /);
+  assert.match(happened.join(), /listens.*silent for the rest of the set/);
+});
 
 test('a message is passed on when the gadget relays it, and rejected when its sender is reported', () => {
   const { link, perform, happened } = linkOf();

@@ -21,14 +21,14 @@ import { RpcClient, RpcDisconnected, RpcRefused } from '../../src/miner/rpc-clie
 import type { FragmentJson, JobJson, TemplateJson, WorkJson } from '../../src/miner/wire.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
 import type { NodeConfig } from '../../src/node/config.ts';
-import { type RunningNode, startNode } from '../../src/node/node.ts';
+import { type NodeHooks, type RunningNode, startNode } from '../../src/node/node.ts';
 import { Header } from '../../src/primitives/header.ts';
 import { openingHash, PowPreRuntime, PowSeal, preHash, sealMessage, withPreRuntime } from '../../src/primitives/pow.ts';
 
 /** Short, so that a dozen blocks come while one would come on a dev chain. */
 const BLOCK_MS = 400;
 const GENESIS = join(import.meta.dirname, '../../genesis');
-const RPC: NodeConfig['rpc'] = {
+export const RPC: NodeConfig['rpc'] = {
   port: 0,
   host: '127.0.0.1',
   unsafe: false,
@@ -54,8 +54,12 @@ export function easySpec(id: 'dev' | 'local' = 'dev', changes: Readonly<Record<s
   return JSON.stringify({ ...file, consensus });
 }
 
-/** A node of that spec, alone in the world, with `more` of its config. */
-export async function lonelyNode(basePath: string, more: Partial<NodeConfig> = {}): Promise<RunningNode> {
+/** A node of that spec, alone in the world, with `more` of its config and `hooks`. */
+export async function lonelyNode(
+  basePath: string,
+  more: Partial<NodeConfig> = {},
+  hooks: Partial<NodeHooks> = {},
+): Promise<RunningNode> {
   await installFastPaths();
   const config: NodeConfig = {
     spec: parseChainSpec(easySpec(), 'dev with the least difficulty'),
@@ -90,6 +94,7 @@ export async function lonelyNode(basePath: string, more: Partial<NodeConfig> = {
     onFatal: (error) => {
       throw error;
     },
+    ...hooks,
   });
 }
 

@@ -3,21 +3,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { toHex } from '../../src/base/bytes.ts';
+import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
+import { verifySignature } from '../../src/crypto/verify.ts';
 import { Keystore } from '../../src/keystore/keystore.ts';
 import { keyDesk } from '../../src/node/key-desk.ts';
+import { OwnershipProof, ownershipMessage, SessionKeys } from '../../src/runtime/pallets/session/keys.ts';
 import { type Port, startPort } from './stub.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maitoken-keys-'));
 const keystore = new Keystore({ dir, passphrase: 'correct horse', dev: false });
-const noNews = async () => {};
+const genesis = new Uint8Array(32).fill(9);
+const onChange = async () => {};
+const desk = keyDesk({ keystore, genesis, onChange });
 let open: Port;
 let closed: Port;
 
 before(async () => {
-  open = await startPort({ unsafe: true }, { keys: keyDesk(keystore, noNews) });
-  closed = await startPort({}, { keys: keyDesk(keystore, noNews) });
+  open = await startPort({ unsafe: true }, { keys: desk });
+  closed = await startPort({}, { keys: desk });
 });
 
 after(async () => {
@@ -54,6 +58,27 @@ test('a new set of session keys is on disk, sealed, before it is told', async ()
   assert.equal((await call(open, 'author_hasSessionKeys', result)).result, true, 'the chain still uses the old set');
 });
 
+test('keys that are made for an owner come with a signature of each, for this owner, chain and set alone', async () => {
+  const owner = keypairFromSuri('//Eve', 'sr25519').accountId;
+  // As Substrate's tools name the owner: by the hex of its account. An address will do as well.
+  const { result } = await call(open, 'author_rotateKeysWithOwner', toHex(owner));
+  const { keys, proof } = result as { keys: string; proof: string };
+  assert.equal((await call(open, 'author_hasSessionKeys', keys)).result, true);
+  const bytes = SessionKeys.dec(fromHex(keys));
+  const signed = OwnershipProof.dec(fromHex(proof));
+  const isProof = (chain: Uint8Array, who: Uint8Array) => {
+    const message = ownershipMessage(chain, who, bytes);
+    return [
+      verifySignature('ed25519', signed.grandpa, message, bytes.grandpa),
+      verifySignature('sr25519', signed.authoring, message, bytes.authoring),
+      verifySignature('ed25519', signed.compute, message, bytes.compute),
+    ];
+  };
+  assert.deepEqual(isProof(genesis, owner), [true, true, true]);
+  assert.deepEqual(isProof(owner, owner), [false, false, false]);
+  assert.deepEqual(isProof(genesis, genesis), [false, false, false]);
+});
+
 test('a key that is inserted is there, under its own type alone', async () => {
   const publicKey = grandpa('//Alice//grandpa');
   assert.equal((await call(open, 'author_hasKey', publicKey, 'gran')).result, false);
@@ -83,6 +108,8 @@ test('what is no key, no type and no set is named', async () => {
     ['author_hasKey', '0x12', 'gran'],
     ['author_hasKey', grandpa('//Bob'), 'five!'],
     ['author_hasSessionKeys', '0x1234'],
+    ['author_rotateKeysWithOwner', '0x1234'],
+    ['author_rotateKeysWithOwner'],
     ['author_insertKey', 'gran', '/'.repeat(1_025), grandpa('//Bob')],
   ] as const) {
     assert.equal((await call(open, method, ...params)).error?.code, -32602, method);
@@ -92,11 +119,12 @@ test('what is no key, no type and no set is named', async () => {
 test('keys are out of reach where unsafe methods are, and where there is no keystore', async () => {
   for (const [method, ...params] of [
     ['author_rotateKeys'],
+    ['author_rotateKeysWithOwner', grandpa('//Bob')],
     ['author_hasKey', grandpa('//Bob'), 'gran'],
     ['author_hasSessionKeys', `0x${'00'.repeat(96)}`],
     ['author_insertKey', 'gran', '//Bob', grandpa('//Bob')],
   ] as const) {
     assert.equal((await call(closed, method, ...params)).error?.code, -32601, method);
   }
-  await assert.rejects(keyDesk(undefined, noNews).rotate(), { code: 1040 });
+  await assert.rejects(keyDesk({ keystore: undefined, genesis, onChange }).rotate(), { code: 1040 });
 });

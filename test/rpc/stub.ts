@@ -110,6 +110,7 @@ function stubBackend(listeners: Set<(event: ChainEvent) => void>, changes: Parti
     keys: {
       insert: async () => {},
       rotate: async () => new Uint8Array(96),
+      rotateWithOwner: async () => ({ keys: new Uint8Array(96), proof: new Uint8Array(192) }),
       has: async () => false,
       hasSession: async () => false,
     },

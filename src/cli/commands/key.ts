@@ -21,6 +21,7 @@ import { schemeOf } from '../scheme.ts';
 import { isFile, keystoreOf, secretUri } from '../secrets.ts';
 import { loadSpec } from '../spec-source.ts';
 import type { Terminal } from '../terminal.ts';
+import { exportVotesCommand, importVotesCommand, rotateCommand } from './key-validator.ts';
 import { readNodeKey } from './node-config.ts';
 import { CHAIN_FLAGS, KEYSTORE_FLAGS } from './node-flags.ts';
 
@@ -77,9 +78,12 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   insert,
   'generate-node-key': generateNodeKey,
   'inspect-node-key': inspectNodeKey,
+  rotate: rotateCommand,
+  'export-votes': exportVotesCommand,
+  'import-votes': importVotesCommand,
 };
 
-/** `maitoken key generate|inspect|insert|generate-node-key|inspect-node-key`. */
+/** `maitoken key` and one of SUBCOMMANDS. */
 export async function keyCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name = '', ...rest] = argv;
   const run = SUBCOMMANDS[name];

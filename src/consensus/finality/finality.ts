@@ -9,7 +9,8 @@ import type { Bytes } from '../../base/bytes.ts';
 import type { Header } from '../../primitives/header.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
-import type { Equivocation } from './round.ts';
+import type { Foreign } from './listening.ts';
+import type { Equivocation, SignedVote } from './round.ts';
 import type { Watermark } from './voter.ts';
 
 /** What a gadget sees of the chain. */
@@ -56,6 +57,8 @@ export type FinalityEffect =
   /** A block that is not here is final; this peer may have it, however little work its chain shows. */
   | { readonly type: 'proven'; readonly peer: string; readonly block: BlockRef }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
+  /** Somebody else votes with a key of this node (`twin`), or it did itself before its disk was lost (`earlier`). */
+  | { readonly type: 'doppelganger'; readonly vote: SignedVote; readonly kind: Foreign }
   | { readonly type: 'report'; readonly peer: string; readonly score: number };
 
 export interface Finality {

@@ -70,6 +70,8 @@ export class Grandpa implements Finality {
   /** Whom a record was asked of; and whether the proof of the set's end was asked in this T. */
   private catchUpFrom: string | undefined;
   private proofAskedAt: Millis | undefined;
+  /** Until this process has voted it listens in each set first: it may run beside another one with its key. */
+  private hasVoted = false;
   /** When a peer was last answered, the longest ago first. */
   private readonly answered = new Map<string, Millis>();
   /** When a vote that was known already was last passed on. */
@@ -149,6 +151,7 @@ export class Grandpa implements Finality {
       chain: this.voterChain,
       finalized,
       verify: setup.verify,
+      listens: !this.hasVoted,
       ...(key && { key, mark: setup.markOf(key.publicKey) }),
       ...(bytes && { memory: VoterMemoryCodec.dec(bytes) }),
     });
@@ -186,6 +189,7 @@ export class Grandpa implements Finality {
         this.out.push({ type: 'put', name: MEMORY, value: VoterMemoryCodec.enc(memory) });
         const last = memory.own.at(-1);
         assert(last !== undefined, 'a voter remembers what it is about to say');
+        this.hasVoted = true;
         const { id, setId, round, stage } = last;
         this.out.push({ type: 'persist', mark: { id, setId, round, stage } });
         return;
@@ -197,6 +201,7 @@ export class Grandpa implements Finality {
         this.finalize(now, effect);
         return;
       case 'equivocation':
+      case 'doppelganger':
       case 'relay':
       case 'missing':
       case 'proven':
@@ -311,7 +316,8 @@ export class Grandpa implements Finality {
     if (vote.setId !== this.setId || this.voter === undefined) return;
     const isKnown = this.voter.has(vote);
     if (isKnown) this.repeat(now, vote);
-    else this.vote(now, { type: 'vote', peer, vote });
+    // Who repeats a vote of our key is alive.
+    if (!isKnown || this.voter.bearsOurKey(vote)) this.vote(now, { type: 'vote', peer, vote });
   }
 
   /** What is said again is passed on again, once in 2 T: the first copy may not have reached everybody. */

@@ -16,6 +16,7 @@ import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import { HeldVotes } from './held.ts';
 import { type JustificationFault, justify, targetOf, verifyJustification } from './justification.ts';
+import { type Foreign, Listening } from './listening.ts';
 import {
   type Equivocation,
   misplaced,
@@ -81,6 +82,8 @@ export interface VoterSetup {
   readonly memory?: VoterMemory;
   /** Of this key, kept outside the database. */
   readonly mark?: Watermark | undefined;
+  /** This process has not voted yet: it listens before it does. */
+  readonly listens?: boolean;
 }
 
 export type VoterInput =
@@ -100,6 +103,8 @@ export type VoterEffect =
   /** The block is final; `own`: the proof was made here, so others may want it. */
   | { readonly type: 'finalize'; readonly block: BlockRef; readonly justification: Bytes; readonly own: boolean }
   | { readonly type: 'equivocation'; readonly proof: Equivocation }
+  /** A vote of our key that we did not cast, once of each kind: two nodes run with it, or a disk was lost. */
+  | { readonly type: 'doppelganger'; readonly vote: SignedVote; readonly kind: Foreign }
   /** The vote or proof that was heard is news and holds: others may want it. */
   | { readonly type: 'relay' }
   /** A vote that this peer brought is for a block that is not here. */
@@ -137,8 +142,7 @@ export class Voter {
   private askedAt: Millis | undefined;
   /** The highest proof for a block that is not known yet. */
   private proof: { readonly block: Target; readonly bytes: Bytes } | undefined;
-  /** Up to this round somebody has voted with our key and it was not this voter: our memory is old, or we run twice. */
-  private silentThrough = 0n;
+  private readonly listening: Listening;
   private now: Millis;
   private out: VoterEffect[] = [];
 
@@ -156,6 +160,7 @@ export class Voter {
     this.current = this.roundAt(memory?.round ?? 1n);
     this.startedAt = now;
     this.repeatAt = now;
+    this.listening = new Listening(now, setup.gossipMs, setup.listens !== true);
     this.now = now;
     if (memory === undefined) return;
     this.own = [...memory.own];
@@ -184,7 +189,7 @@ export class Voter {
     if (!this.mayVote) return undefined;
     // What was due and could not be said waits for votes or blocks, not for time.
     const due = [PREVOTE_AFTER, PRECOMMIT_AFTER].map((after) => this.startedAt + after * gossipMs);
-    return Math.min(this.repeatAt, ...due.filter((at) => at > this.now));
+    return Math.min(this.repeatAt, ...[...due, this.listening.until].filter((at) => at > this.now));
   }
 
   step(now: Millis, input: VoterInput): readonly VoterEffect[] {
@@ -233,16 +238,20 @@ export class Voter {
     const { setId, voters, verify } = this.setup;
     // Votes of other sets are in the air while a set changes: nobody's fault.
     if (vote.setId !== setId || vote.round < this.before.number) return;
-    if (vote.round <= this.current.number && !this.foreign(vote)) {
+    const isForeign = this.isForeign(vote);
+    if (!isForeign && this.has(vote) && this.bearsOurKey(vote)) this.listening.heardEcho(now);
+    if (vote.round <= this.current.number && !isForeign) {
       this.place(vote, peer);
       return;
     }
-    const fault = misplaced(vote, { round: vote.round, setId, voters });
-    if (fault !== undefined || !signedBy(vote, verify)) {
+    const fault = this.has(vote) ? undefined : misplaced(vote, { round: vote.round, setId, voters });
+    if (fault !== undefined || !(this.has(vote) || signedBy(vote, verify))) {
       this.out.push({ type: 'report', peer, fault: fault ?? 'BadSignature' });
       return;
     }
-    if (this.foreign(vote) && vote.round > this.silentThrough) this.silentThrough = vote.round;
+    const kind = isForeign ? this.listening.heardForeign(now, vote.round) : undefined;
+    if (kind !== undefined) this.out.push({ type: 'doppelganger', vote, kind });
+    this.listening.heardOther(now);
     if (vote.round <= this.current.number) {
       this.place(vote, peer);
       return;
@@ -253,11 +262,17 @@ export class Voter {
     if (!next || stuck) this.ask(now, peer);
   }
 
-  /** Whether a vote of this round or a later one bears our key but is none of ours. */
-  private foreign(vote: SignedVote): boolean {
+  bearsOurKey({ id }: SignedVote): boolean {
     const { key } = this.setup;
-    if (key === undefined || vote.round < this.round || !equal(vote.id, key.publicKey)) return false;
-    return !this.own.some(({ stage, target }) => stage === vote.stage && equal(target.hash, vote.target.hash));
+    return key !== undefined && equal(id, key.publicKey);
+  }
+
+  /** Whether a vote of an open round or a later one bears our key but is none of ours. */
+  private isForeign(vote: SignedVote): boolean {
+    if (vote.round < this.before.number || !this.bearsOurKey(vote)) return false;
+    const isOurs = ({ round, stage, target }: SignedVote): boolean =>
+      round === vote.round && stage === vote.stage && equal(target.hash, vote.target.hash);
+    return !this.own.some(isOurs) && !this.ownBefore.some(isOurs);
   }
 
   /** At most one question in T: the answers are long. */
@@ -284,6 +299,7 @@ export class Voter {
     const isNews = result.type === 'counted' || result.type === 'equivocation';
     const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
     if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
+    if (peer !== undefined && isNews) this.listening.heardOther(this.now);
     if (result.type !== 'refused' || peer === undefined) return;
     if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
     else this.out.push({ type: 'report', peer, fault: result.fault });
@@ -397,7 +413,7 @@ export class Voter {
 
   /** Whether nothing of this stage may be said in this round any more. */
   private said(stage: GrandpaStage): boolean {
-    if (!this.mayVote || this.round <= this.silentThrough || this.isMarked(stage)) return true;
+    if (!this.mayVote || !this.listening.maySpeak(this.now, this.round) || this.isMarked(stage)) return true;
     return this.own.some((vote) => vote.stage === stage);
   }
 
@@ -454,6 +470,7 @@ export class Voter {
     const signature = key.sign(voteMessage(stage, target, round, setId));
     const vote: SignedVote = { stage, target, round, setId, signature, id: key.publicKey };
     this.own.push(vote);
+    this.listening.spoke();
     this.out.push({ type: 'persist', memory: this.memory() }, { type: 'broadcast', vote });
     this.place(vote);
   }
@@ -467,6 +484,7 @@ export class Voter {
   private repeat(now: Millis): void {
     if (!this.mayVote || now < this.repeatAt) return;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
+    if (this.listening.isListening(now)) return;
     for (const vote of [...this.ownBefore, ...this.own]) this.out.push({ type: 'broadcast', vote });
   }
 }

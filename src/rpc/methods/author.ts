@@ -2,7 +2,7 @@
 
 import type { ExtrinsicEvent } from '../backend.ts';
 import { toHex } from '../hex.ts';
-import { bytes, extrinsic, keyType, named, publicKey, text } from '../params.ts';
+import { account, bytes, extrinsic, keyType, named, publicKey, text } from '../params.ts';
 import { type Method, method, subscription } from '../registry.ts';
 
 /** As src/crypto/suri.ts reads at most. */
@@ -32,6 +32,15 @@ export function authorMethods(): Method[] {
       { unsafe: true },
     ),
     method('author_rotateKeys', [], async ({ backend }) => toHex(await backend.keys.rotate()), { unsafe: true }),
+    method(
+      'author_rotateKeysWithOwner',
+      [named('owner', account)],
+      async ({ backend }, owner) => {
+        const { keys, proof } = await backend.keys.rotateWithOwner(owner);
+        return { keys: toHex(keys), proof: toHex(proof) };
+      },
+      { unsafe: true },
+    ),
     method('author_hasKey', [publicKey, keyType], ({ backend }, given, type) => backend.keys.has(given, type), {
       unsafe: true,
     }),

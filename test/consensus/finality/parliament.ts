@@ -43,6 +43,11 @@ interface Disk {
 
 export interface Member {
   readonly name: string;
+  /** With whose key it votes: its own, unless it is a twin. */
+  readonly voter: string;
+  /** Votes that it cast, and what it was told of others who cast some with its key. */
+  votes: number;
+  readonly doubles: string[];
   readonly chain: Headers;
   readonly waiting: Map<string, Made>;
   /** As the process sees it, and as it survives. */
@@ -64,6 +69,13 @@ const copy = ({ records, proofs, finalized }: Disk): Disk => ({
   finalized,
 });
 
+function newMember(name: string, voter: string): Member {
+  const chain = new Headers();
+  const disk = { records: new Map(), proofs: new Map(), finalized: chain.ref('0') };
+  const process = { gadget: undefined, wake: undefined, mark: undefined };
+  return { name, voter, votes: 0, doubles: [], chain, waiting: new Map(), memory: copy(disk), disk, ...process };
+}
+
 export class Parliament {
   now = 0;
   weather: Weather;
@@ -79,6 +91,7 @@ export class Parliament {
   private readonly sets: readonly (readonly string[])[];
   private readonly delay: number;
   private readonly said = new Map<string, string>();
+  private readonly made: [string, Made][] = [];
   private readonly events: { at: number; seq: number; run: () => void }[] = [];
   private seq = 0;
   private state: number;
@@ -90,20 +103,7 @@ export class Parliament {
     this.sets = sets;
     this.weather = weather;
     this.delay = delay;
-    this.members = [...new Set(sets.flat())].sort().map((name) => {
-      const chain = new Headers();
-      const disk = { records: new Map(), proofs: new Map(), finalized: chain.ref('0') };
-      return {
-        name,
-        chain,
-        waiting: new Map(),
-        memory: copy(disk),
-        disk,
-        mark: undefined,
-        gadget: undefined,
-        wake: undefined,
-      };
-    });
+    this.members = [...new Set(sets.flat())].sort().map((name) => newMember(name, name));
     for (const member of this.members) this.start(member);
     this.after(BLOCK_MS, () => this.build());
   }
@@ -135,6 +135,24 @@ export class Parliament {
     member.wake = undefined;
     if (disk !== undefined) member.disk = copy(disk);
     this.start(member);
+  }
+
+  /** A second process with a member's key and no watermark: with this disk, or an empty one, and all blocks. */
+  twin(name: string, disk?: Disk): Member {
+    const twin = newMember(`${name}'s twin`, name);
+    for (const [block, made] of this.made) this.bring(twin, block, made);
+    if (disk !== undefined) twin.disk = copy(disk);
+    this.members.push(twin);
+    this.start(twin);
+    return twin;
+  }
+
+  /** Ends a process for good. */
+  stop(name: string): void {
+    const member = this.member(name);
+    member.gadget = undefined;
+    member.wake = undefined;
+    this.away.add(name);
   }
 
   /** What the disk of a member holds now. */
@@ -169,6 +187,7 @@ export class Parliament {
     const parent = must(chain.name(on), 'a name');
     const digest = this.digestAt(on.number + 1);
     this.chain.growWith(digest, parent, name);
+    this.made.push([name, { parent, digest }]);
     for (const member of this.members) {
       this.after(this.below(this.weather.delayMs), () => this.bring(member, name, { parent, digest }));
     }
@@ -199,7 +218,7 @@ export class Parliament {
 
   private start(member: Member): void {
     member.memory = copy(member.disk);
-    const id = keyOf(member.name);
+    const id = keyOf(member.voter);
     member.gadget = new Grandpa({
       setAt: () => ({ setId: 0n, authorities: this.authorities(0) }),
       gossipMs: T,
@@ -279,6 +298,9 @@ export class Parliament {
       case 'equivocation':
         assert.fail('nobody votes twice here');
         break;
+      case 'doppelganger':
+        member.doubles.push(effect.kind);
+        break;
       default:
         break;
     }
@@ -295,10 +317,11 @@ export class Parliament {
     const message = GadgetMessage.dec(bytes);
     if (message.type !== 'Vote') return;
     const { vote } = message.value;
-    assert.ok(equal(vote.id, keyOf(member.name)));
-    const place = `${member.name}/${vote.setId}/${vote.round}/${vote.stage}`;
+    assert.ok(equal(vote.id, keyOf(member.voter)));
+    const place = `${member.voter}/${vote.setId}/${vote.round}/${vote.stage}`;
     const target = toHex(vote.target.hash);
     assert.equal(this.said.get(place) ?? target, target, `${place}: one vote, restarts included`);
+    if (!this.said.has(place)) member.votes++;
     this.said.set(place, target);
   }
 

@@ -121,15 +121,37 @@ test('a voter restarted from its memory says the same votes again and no others'
 });
 
 test('a voter with an old disk hears its own votes and keeps silent in those rounds', () => {
-  const desk = new Desk('a');
+  const desk = new Desk('a', 0, { listens: true });
   desk.hear(1, ['a', 'prevote', 'B']);
   desk.step(2 * T, { type: 'tick' });
   desk.hear(5 * T, ...prevotes('b', 'c', 'd'));
   assert.deepEqual(desk.said(), []);
   desk.hear(5 * T, ...precommits('b', 'c', 'd'));
   assert.equal(desk.voter.round, 2n);
-  desk.step(7 * T, { type: 'tick' });
+  desk.step(8 * T, { type: 'tick' });
+  assert.deepEqual(desk.said(), [], 'it was heard at 1: so long it listens again');
+  assert.equal(desk.voter.wakeAt(), 8 * T + 1);
+  desk.step(8 * T + 1, { type: 'tick' });
   assert.deepEqual(desk.said(), ['2 prevote C']);
+});
+
+test('who has voted and hears another vote with its key says nothing more in the set, and tells it once', () => {
+  for (const round of [1n, 2n]) {
+    const desk = new Desk('a');
+    desk.step(2 * T, { type: 'tick' });
+    desk.hear(5 * T, ...prevotes('b', 'c', 'd'), ...precommits('b', 'c', 'd'));
+    assert.deepEqual([desk.voter.round, [...new Set(desk.said())]], [2n, ['1 prevote C', '1 precommit C']]);
+    // Of the round that was left as of the one that is open.
+    for (const stage of ['prevote', 'precommit', 'prevote'] as const) desk.hear(5 * T, ['a', stage, 'B', round]);
+    const told = desk.effects.flatMap((effect) => (effect.type === 'doppelganger' ? [effect.kind] : []));
+    assert.deepEqual(told, ['twin']);
+    for (const later of [2n, 3n]) {
+      const all = (stage: GrandpaStage) => ['b', 'c', 'd'].map((name) => [name, stage, 'C', later] as const);
+      desk.hear(10 * T, ...all('prevote'), ...all('precommit'));
+    }
+    desk.step(90 * T, { type: 'tick' });
+    assert.deepEqual([desk.voter.round, new Set(desk.said()).size], [4n, 2]);
+  }
 });
 
 test('a memory of a later set silences the voter of an earlier one', () => {
