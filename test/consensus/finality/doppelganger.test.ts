@@ -6,8 +6,8 @@ import { Parliament, SESSION, T, type Weather } from './parliament.ts';
 
 const FOUR = ['alice', 'bob', 'charlie', 'dave'];
 const CALM: Weather = { loss: 0, delayMs: T / 2, crashes: 0 };
-/** A vote takes as long as T says at the most. */
-const SLOW: Weather = { loss: 0, delayMs: T, crashes: 0 };
+/** A vote takes as long as T says at the most, and one in ten is lost. */
+const ROUGH: Weather = { loss: 10, delayMs: T, crashes: 0 };
 const LISTEN = 8 * T;
 
 const finalOf = (world: Parliament, name: string) => world.member(name).memory.finalized.number;
@@ -20,7 +20,7 @@ for (const [how, backupAt] of [
 ] as const) {
   test(`a second node with ${how} hears the first and says nothing, set after set, and is told why once in each`, () => {
     for (const seed of [1, 2, 3]) {
-      const world = new Parliament(seed, [FOUR], SLOW);
+      const world = new Parliament(seed, [FOUR], ROUGH);
       world.run((backupAt ?? 60) * T);
       const disk = backupAt === undefined ? undefined : world.backup('dave');
       world.run((60 - (backupAt ?? 60)) * T);

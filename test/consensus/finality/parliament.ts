@@ -235,7 +235,7 @@ export class Parliament {
     return {
       best: must(chain.bestOn(memory.finalized), 'what is final is known'),
       finalized: memory.finalized,
-      ancestor: (of, number) => (number < memory.finalized.number ? undefined : chain.ancestor(of, number)),
+      ancestor: (of, number) => chain.ancestor(of, number),
       bestOn: (block) => (isAbove(block) ? chain.bestOn(block) : undefined),
       header: chain.header,
       justification: (hash) => memory.proofs.get(toHex(hash)),
