@@ -135,21 +135,25 @@ test('a block that is not known has no header, no body and no state', async () =
   }
 });
 
-test('subscriptions over HTTP are refused, and so are unsafe methods unless the node was started for them', async () => {
+test('subscriptions over HTTP are refused, and so are unsafe methods unless the node was started for them', async (t) => {
   assert.equal((await call(port.http, 'chain_subscribeNewHeads')).error?.code, -32601);
   const unsafe = allMethods().filter((method) => method.unsafe);
   assert.ok(unsafe.length >= 3);
   const params: Readonly<Record<string, unknown[]>> = {
     system_addReservedPeer: ['/ip4/127.0.0.1/tcp/1'],
     system_removeReservedPeer: ['x'],
+    author_insertKey: ['gran', '//Alice', hex(32)],
+    author_hasKey: [hex(32), 'gran'],
+    author_hasSessionKeys: [hex(96)],
+    author_rotateKeysWithOwner: [hex(32)],
   };
   const open = await startPort({ unsafe: true });
+  t.after(() => open.stop());
   for (const { name } of unsafe) {
     const { error } = await call(port.http, name, params[name] ?? []);
     assert.deepEqual([error?.code, error?.message], [-32601, 'RPC call is unsafe to be called externally'], name);
     assert.equal((await call(open.http, name, params[name] ?? [])).error, undefined, name);
   }
-  await open.stop();
 });
 
 test('a fault of ours is -32603 without its reason, which stands in the log', async () => {

@@ -2,7 +2,7 @@
  * # npm run sim: simulations by seed, one to look at or many to find faults (docs/simulator.md).
  *
  * One seed: `--seed 7 --nodes 7 --schedule swizzle --minutes 10`. Many: `--schedules 200`, on `--jobs` threads.
- * `--mutants`: what the suite says of each planted bug.
+ * `--within 150`: none begins after as many seconds. `--mutants`: what the suite says of each planted bug.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -38,14 +38,15 @@ function runTask(task: Task): Report {
   return { task, outcome, same: !task.twice || simulate(plan).hash === outcome.hash };
 }
 
-async function many(tasks: readonly Task[], jobs: number): Promise<Report[]> {
+/** Runs the tasks on threads; none begins after `until`. */
+async function many(tasks: readonly Task[], jobs: number, until: number): Promise<Report[]> {
   const reports: Report[] = [];
   const queue = [...tasks];
   const work = () =>
     new Promise<void>((resolve, reject) => {
       const worker = new Worker(new URL(import.meta.url), { execArgv: ['--no-warnings'] });
       const next = () => {
-        const task = queue.shift();
+        const task = performance.now() < until ? queue.shift() : undefined;
         if (task !== undefined) worker.postMessage(task);
         else worker.terminate().then(() => resolve(), reject);
       };
@@ -112,6 +113,7 @@ async function main(): Promise<boolean> {
       schedule: { type: 'string' },
       minutes: { type: 'string', default: '10' },
       schedules: { type: 'string' },
+      within: { type: 'string' },
       jobs: { type: 'string', default: String(availableParallelism()) },
       mutants: { type: 'boolean', default: false },
     },
@@ -139,7 +141,10 @@ async function main(): Promise<boolean> {
   const count = numberOf('schedules', values.schedules);
   const start = performance.now();
   const tasks = Array.from({ length: count }, (_, index) => ({ ...optionsOf(index), twice: index < REPLAYED }));
-  const reports = await many(tasks, numberOf('jobs', values.jobs));
+  const until =
+    values.within === undefined ? Number.POSITIVE_INFINITY : start + 1_000 * numberOf('within', values.within);
+  const reports = await many(tasks, numberOf('jobs', values.jobs), until);
+  if (reports.length < count) console.log(`stopped after ${values.within} s, with ${reports.length} of ${count} done`);
   const isWell = summary(reports, (performance.now() - start) / 1_000);
   const first = reports.find(({ outcome }) => outcome.found !== undefined);
   if (first !== undefined) tell(first.outcome);
