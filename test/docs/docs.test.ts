@@ -101,7 +101,7 @@ for (const page of PAGES) {
 
 test('every flag that the pages name is one that the program takes', async () => {
   const { text: node } = await bash(
-    'maitoken --help; for c in key\\ insert miner export-blocks import-snapshot purge-chain; do maitoken $c --help; done',
+    'maitoken --help; for c in key\\ insert key\\ rotate miner export-blocks import-snapshot purge-chain; do maitoken $c --help; done',
   );
   const known = new Set([...node.matchAll(/--([a-z][a-z0-9-]*)/g)].map(([, name]) => name));
   for (const name of ['raw', 'file', 'output-type', 'message', 'suri']) known.add(name);
