@@ -7,7 +7,8 @@ import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { Header } from '../../src/primitives/header.ts';
 import { readSlotSealed } from '../../src/primitives/slots.ts';
 import { SlotsChain, START, slotsSpec, type Validator } from './slots-chain.ts';
-import { refusalOf, SlotsNode } from './slots-node.ts';
+import { SlotsNode } from './slots-node.ts';
+import { refusalOf } from './world.ts';
 
 before(async () => {
   await installFastPaths();

@@ -12,7 +12,8 @@ import { readStorage } from '../../src/runtime/access.ts';
 import { SlotsDeclared } from '../../src/runtime/pallets/slots.ts';
 import { epochAt } from '../../src/runtime/slots.ts';
 import { type SlotBlock, SlotsChain, slotsSpec } from './slots-chain.ts';
-import { effectOf, refusalOf, SlotsNode } from './slots-node.ts';
+import { SlotsNode } from './slots-node.ts';
+import { effectOf, refusalOf } from './world.ts';
 
 before(async () => {
   await installFastPaths();

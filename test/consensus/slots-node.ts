@@ -5,6 +5,7 @@ import { DepthFinality } from '../../src/consensus/finality/depth.ts';
 import type { ReceivedBlock } from '../../src/consensus/import.ts';
 import type { DurableStore } from '../../src/state/store.ts';
 import { type SlotBlock, type SlotBlockOptions, type SlotsChain, START } from './slots-chain.ts';
+import { refusalOf } from './world.ts';
 
 export class SlotsNode {
   readonly of: SlotsChain;
@@ -44,18 +45,4 @@ export class SlotsNode {
     }
     return out;
   }
-}
-
-/** The code of the first refusal. */
-export function refusalOf(effects: readonly ChainEffect[]): string | undefined {
-  for (const effect of effects) if (effect.type === 'refused') return effect.error.code;
-  return undefined;
-}
-
-/** The first effect of a type. */
-export function effectOf<K extends ChainEffect['type']>(
-  effects: readonly ChainEffect[],
-  type: K,
-): Extract<ChainEffect, { type: K }> | undefined {
-  return effects.find((effect): effect is Extract<ChainEffect, { type: K }> => effect.type === type);
 }

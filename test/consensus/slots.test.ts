@@ -19,7 +19,8 @@ import { System } from '../../src/runtime/pallets/system.ts';
 import { authorOf, epochAt, turnsOf } from '../../src/runtime/slots.ts';
 import { storageKey } from '../../src/runtime/storage.ts';
 import { draw, NAMES, PEER, type SlotBlock, type SlotBlockOptions, SlotsChain, slotsSpec } from './slots-chain.ts';
-import { effectOf, refusalOf, SlotsNode } from './slots-node.ts';
+import { SlotsNode } from './slots-node.ts';
+import { effectOf, refusalOf } from './world.ts';
 
 before(async () => {
   await installFastPaths();
