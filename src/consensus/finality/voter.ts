@@ -178,8 +178,7 @@ export class Voter {
 
   /** Whether exactly this vote is counted in one of the open rounds. */
   has(vote: SignedVote): boolean {
-    const round = this.rounds.find(({ number }) => number === vote.round);
-    return round?.allVotes().some(({ signature }) => equal(signature, vote.signature)) ?? false;
+    return this.rounds.find(({ number }) => number === vote.round)?.has(vote) ?? false;
   }
 
   wakeAt(): Millis | undefined {
