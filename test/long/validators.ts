@@ -127,7 +127,7 @@ export async function lagOver(ms: number, of: readonly Validator[]): Promise<{ p
 }
 
 /** The local chain with a fourth validator: of three, none may be missing. */
-function withDave(text: string): string {
+export function withDave(text: string): string {
   const spec = JSON.parse(text) as Staked;
   const { session, staking } = spec.genesis.runtimeGenesis.patch;
   const address = ss58Encode(keypairFromSuri('//Dave', 'sr25519').accountId, 42);
