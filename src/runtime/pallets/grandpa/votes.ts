@@ -58,7 +58,7 @@ export function noteVote(roll: RollCall): CallRule<typeof GrandpaDeclared, Args>
     index: 3,
     doc: 'Shows a precommit of a validator of the present set for a block of this era: it is not silent.',
     args,
-    weight: rw(8, 2, CHECK_PS),
+    weight: rw(10, 2, CHECK_PS),
     origin: 'bare',
     class: 'Operational',
     paysFee: false,
@@ -93,8 +93,8 @@ function judged(at: GrandpaScope, roll: RollCall, vote: Values<Args>): BareValid
   };
 }
 
-/** Whether this is a block below the one that is being made, by the hashes that the state keeps. */
+/** Whether this is a block of this chain, by the hashes that the state keeps: all are below the one being made. */
 function isRecent(at: GrandpaScope, target: Bytes, number: number): boolean {
   const { BlockHash } = at.use(System).state;
-  return number < at.block.number && BlockHash.has(number) && equal(BlockHash.get(number), target);
+  return BlockHash.has(number) && equal(BlockHash.get(number), target);
 }
