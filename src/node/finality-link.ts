@@ -3,7 +3,7 @@
  *
  * Always true: nothing that the gadget says leaves before every vote that it persisted earlier is on disk, in the
  * store and in the watermarks; a failure of either is fatal, and then nothing leaves any more. A double vote that was
- * seen is told to the own pool, from where it spreads like any extrinsic.
+ * seen, and an own vote that the chain waits for, are told to the own pool, from where they spread like any extrinsic.
  */
 import { type Bytes, concat, toHex } from '../base/bytes.ts';
 import { bytes, option, u64 } from '../codec/index.ts';
@@ -16,6 +16,7 @@ import { bareExtrinsic } from '../primitives/extrinsic.ts';
 import { type EquivocationProof, KeyOwnerProof } from '../runtime/pallets/grandpa.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { DurableStore } from '../state/store.ts';
+import type { RollCall } from './roll-call.ts';
 
 export interface FinalityLinkParts {
   readonly store: DurableStore;
@@ -24,6 +25,8 @@ export interface FinalityLinkParts {
   readonly network: Network;
   readonly log: (level: 'info' | 'warn', text: string) => void;
   readonly onFatal: (error: unknown) => void;
+  /** Shows the chain that this node votes; left out where blocks tell who is there. */
+  readonly rollCall?: Pick<RollCall, 'answer'> | undefined;
 }
 
 export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' }>;
@@ -65,7 +68,7 @@ export class FinalityLink {
 
   /** Performs one effect; `submit` gives an extrinsic to the own pool. */
   perform(effect: LinkedEffect, submit: (extrinsic: Bytes) => Promise<unknown>): void {
-    const { store, marks, network, log, onFatal } = this.#parts;
+    const { store, marks, network, rollCall, log, onFatal } = this.#parts;
     switch (effect.type) {
       case 'persist':
         this.#durable = Promise.all([this.#durable, store.flush(true), marks.raise(effect.mark)]);
@@ -74,11 +77,13 @@ export class FinalityLink {
         if (effect.mark.stage === 'precommit') this.said.precommits++;
         return;
       case 'broadcast':
-        this.#later(() =>
+        this.#later(() => {
           network
             .publish('finality', effect.message)
-            .catch((error: Error) => log('warn', `gossip: finality: ${error.message}`)),
-        );
+            .catch((error: Error) => log('warn', `gossip: finality: ${error.message}`));
+          const shown = rollCall?.answer(effect.message);
+          if (shown !== undefined) submit(shown).catch(onFatal);
+        });
         return;
       case 'tell':
         this.#later(() =>
@@ -106,7 +111,7 @@ export class FinalityLink {
 
   /** Says something once all votes before it are on disk; after a failure never. */
   #later(say: () => void): void {
-    this.#durable.then(say, () => {});
+    this.#durable.then(say, () => {}).catch(this.#parts.onFatal);
   }
 
   #accuse(proof: Equivocation, submit: (extrinsic: Bytes) => Promise<unknown>): void {

@@ -37,6 +37,7 @@ import { nodeKey, writeBlobToken } from './identity.ts';
 import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { openStore } from './open-store.ts';
 import { tellProgress } from './progress.ts';
+import { RollCall } from './roll-call.ts';
 import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
 import { accusation, slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
@@ -135,7 +136,9 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     drive.stop();
     onFatal(error);
   };
-  const finality = new FinalityLink({ store, runtime, marks, network, log, onFatal: fail });
+  // Where authorities take turns their blocks tell who is there.
+  const rollCall = spec.consensus.authoring === 'slots' ? undefined : new RollCall({ store, runtime });
+  const finality = new FinalityLink({ store, runtime, marks, network, rollCall, log, onFatal: fail });
   const accuse = (proof: SlotEquivocation) => accusation(runtime, proof);
   const machines = { chain, author, pool, sync };
   const ahead = config.verifyWorkers ? new Ahead({ spec: runtime.spec, store, verifiers }) : undefined;

@@ -97,7 +97,7 @@ export const DEFAULT_SPEC = {
   specName: 'maitoken',
   implName: 'maitoken-node',
   authoringVersion: 1,
-  specVersion: 3,
+  specVersion: 4,
   implVersion: 1,
   transactionVersion: 1,
   ss58Format: 42,

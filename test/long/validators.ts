@@ -46,7 +46,9 @@ export class Validators {
   /** Starts them and makes them known to each other; a miner works for the first and one for the last. */
   async start(): Promise<void> {
     const spec = join(this.#dir, 'spec.json');
-    writeFileSync(spec, withDave(easySpec('local', { blockTimeMs: this.#blockMs, finality: 'grandpa' })));
+    const text = easySpec('local', { blockTimeMs: this.#blockMs, finality: 'grandpa' });
+    // An era outlasts the run: whoever is down for one would lose its seat (rule F).
+    writeFileSync(spec, withDave(text, { sessionsPerEra: 100 }));
     for (const index of NAMES.keys()) await this.#start(index, spec);
     for (const a of this.all) for (const b of this.all) if (a !== b) await meet(a, b);
     const [first, , , last] = this.all as [Validator, Validator, Validator, Validator];
@@ -126,8 +128,8 @@ export async function lagOver(ms: number, of: readonly Validator[]): Promise<{ p
   return { p95: lags[Math.floor(lags.length * 0.95)] ?? 0, samples: lags.length };
 }
 
-/** The local chain with a fourth validator: of three, none may be missing. */
-function withDave(text: string): string {
+/** The local chain with a fourth validator, for of three none may be missing, and changes of its staking. */
+export function withDave(text: string, changes: object): string {
   const spec = JSON.parse(text) as Staked;
   const { session, staking } = spec.genesis.runtimeGenesis.patch;
   const address = ss58Encode(keypairFromSuri('//Dave', 'sr25519').accountId, 42);
@@ -136,10 +138,11 @@ function withDave(text: string): string {
   session.keys.push([address, address, { ...keys, compute: key('compute', 'ed25519') }]);
   const [first] = staking.stakers;
   staking.stakers.push([address, ...(first as [string, string, string]).slice(1)]);
-  return JSON.stringify(spec);
+  return JSON.stringify({ ...spec, staking: { ...spec.staking, ...changes } });
 }
 
 interface Staked {
+  readonly staking: object;
   readonly genesis: {
     readonly runtimeGenesis: {
       readonly patch: { readonly session: { keys: unknown[] }; staking: { stakers: unknown[] } };

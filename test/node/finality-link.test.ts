@@ -28,11 +28,14 @@ function linkOf() {
       },
       report: (peer: string) => happened.push(`report ${peer}`),
     },
+    // Only one message is a vote that the chain waits for.
+    rollCall: { answer: ([first]: Uint8Array) => (first === 2 ? Uint8Array.of(20) : undefined) },
     log: (level: string, text: string) => happened.push(`${level} ${text}`),
     onFatal: (error: unknown) => fatal.push(error),
   };
   const link = new FinalityLink(parts as unknown as FinalityLinkParts);
-  const perform = (effect: Parameters<FinalityLink['perform']>[0]) => link.perform(effect, async () => undefined);
+  const perform = (effect: Parameters<FinalityLink['perform']>[0]) =>
+    link.perform(effect, async ([first]) => happened.push(`submit ${first}`));
   return { link, perform, happened, fatal, flush, file };
 }
 
@@ -52,6 +55,19 @@ test('a vote leaves when the store and the watermark are on disk, not before', a
   await turn();
   assert.deepEqual(happened, ['publish finality', 'tell bob finality']);
   assert.deepEqual(link.said, { prevotes: 1, precommits: 0 });
+});
+
+test('a vote that the chain waits for is told to the own pool, and not before it is on disk', async () => {
+  const { perform, happened, flush, file } = linkOf();
+  perform({ type: 'persist', mark });
+  perform({ type: 'broadcast', message: Uint8Array.of(2) });
+  perform({ type: 'broadcast', message });
+  flush.resolve();
+  await turn();
+  assert.deepEqual(happened, []);
+  file.resolve();
+  await turn();
+  assert.deepEqual(happened, ['publish finality', 'submit 20', 'publish finality']);
 });
 
 for (const broken of ['flush', 'file'] as const) {

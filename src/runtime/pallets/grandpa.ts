@@ -2,10 +2,11 @@
  * # Grandpa: who votes on finality, and what becomes of those who vote twice.
  *
  * Always true: the set changes in the block whose header says so (`FRNK`), and its id rises by one with each change; a
- * voter of a set is shown guilty at most once, by two votes that only his key can have signed. Nothing here reads what
- * any node has finalized.
+ * voter of a set is shown guilty at most once, by two votes that only his key can have signed, and shown present at
+ * most once an era, by one vote for a block of that era. Nothing here reads what any node has finalized.
  *
- * Whose a key was, and what an offence costs, is another pallet's matter (`OffenceHandler`).
+ * Whose a key was, what an offence costs, and who is waited for, is another pallet's matter (`OffenceHandler`,
+ * `RollCall`).
  */
 import { assert, must } from '../../base/assert.ts';
 import { type Bytes, concat, equal, toHex, utf8 } from '../../base/bytes.ts';
@@ -26,6 +27,7 @@ import {
   KeyOwnerProof,
   MAX_SET_SESSIONS,
 } from './grandpa/state.ts';
+import { NOBODY_AWAITED, noteVote, type RollCall } from './grandpa/votes.ts';
 
 export { Authorities, EquivocationProof, GrandpaDeclared, KeyOwnerProof } from './grandpa/state.ts';
 
@@ -73,8 +75,8 @@ const OptionUnit = variant(
 );
 const OpaqueKeyOwnershipProof = named('sp_runtime::OpaqueValue', bytes);
 
-/** The pallet, with who hears of offences. */
-export function grandpa(handler: OffenceHandler): Pallet<typeof GrandpaDeclared> {
+/** The pallet, with who hears of offences, and who of votes. */
+export function grandpa(handler: OffenceHandler, roll: RollCall = NOBODY_AWAITED): Pallet<typeof GrandpaDeclared> {
   const args = { equivocation_proof: EquivocationProof, key_owner_proof: KeyOwnerProof };
   const take = (
     at: GrandpaScope,
@@ -123,6 +125,7 @@ export function grandpa(handler: OffenceHandler): Pallet<typeof GrandpaDeclared>
           at.fail('ForcedChangeRefused');
         },
       },
+      note_vote: noteVote(roll),
     },
     hooks: {
       on_finalize(at) {

@@ -10,12 +10,12 @@ import { Rewards } from './rewards.ts';
 import { session } from './session.ts';
 import { Slots } from './slots.ts';
 import { planSession, Staking } from './staking.ts';
-import { STAKED_VOTERS, tellVoters } from './voters.ts';
+import { STAKED_ROLL, STAKED_VOTERS, tellVoters } from './voters.ts';
 
 /** Of chains whose blocks are won by work. */
 export const PALLETS: readonly PalletSource[] = [
   ...CORE_PALLETS,
-  grandpa(STAKED_VOTERS),
+  grandpa(STAKED_VOTERS, STAKED_ROLL),
   session({ manager: planSession, handlers: [tellVoters] }),
   Staking,
   Offences,

@@ -26,7 +26,7 @@ import { MAX_CHUNKS, RewardDestination, ValidatorPrefs } from './staking/types.t
 import { moveWaiting, placeVoter, retire } from './staking/voters.ts';
 import { System } from './system.ts';
 
-export { noteActive, planSession } from './staking/eras.ts';
+export { noteActive, planSession, presenceOf } from './staking/eras.ts';
 export { noteAuthor } from './staking/pay.ts';
 export { shareIncome } from './staking/pledges.ts';
 export { StakingDeclared } from './staking/state.ts';

@@ -1,16 +1,19 @@
 /**
- * # Voters: the validators of a session vote on finality, and answer for it with what is bonded behind their seats.
+ * # Voters: the validators of a session vote on finality, answer for it with what is bonded behind their seats, and are
+ * present in an era by a vote that the chain is shown.
  *
  * Always true: where sessions name the validators, nobody else votes and a key is owned by whoever held it in a session
  * that is still kept; where the chain spec names voters alone, a double vote is recorded and costs nothing.
  */
 
-import { concat } from '../../base/bytes.ts';
+import { concat, equal } from '../../base/bytes.ts';
 import { u64 } from '../../codec/index.ts';
 import type { Chain } from '../chain.ts';
+import type { RollCall } from './grandpa/votes.ts';
 import { type OffenceHandler, RECORD_ONLY, scheduleChange } from './grandpa.ts';
 import { reportOffence } from './offences.ts';
-import { checkOwner, proveOwner, SessionDeclared, type SessionHandler } from './session.ts';
+import { checkOwner, proveOwner, SessionDeclared, type SessionHandler, sessionAuthorities } from './session.ts';
+import { noteActive, presenceOf } from './staking.ts';
 
 /** A session's validators become the voters, their seats' weights the weights of their votes. */
 export const tellVoters: SessionHandler = (at, { session, changed, authorities }) => {
@@ -40,4 +43,13 @@ export const STAKED_VOTERS: OffenceHandler = {
     const by = reporter === undefined ? {} : { reporter };
     reportOffence(at, { kind: 'grandpa:equivoc', session, timeSlot, offenders: [validator], ...by });
   },
+};
+
+/** Validators of the session are waited for in each era, by the keys that they vote with. */
+export const STAKED_ROLL: RollCall = {
+  awaited(at, key) {
+    const seat = sessionAuthorities(at).find(({ keys }) => equal(keys.grandpa, key));
+    return seat && { validator: seat.validator, ...presenceOf(at, seat.validator) };
+  },
+  note: noteActive,
 };

@@ -32,7 +32,7 @@ const MAX_NODES = 72;
 
 /** An ed25519 key that votes. */
 export const AuthorityId: Codec<Bytes> = named('sp_consensus_grandpa::app::Public', fixed(32));
-const Signature: Codec<Bytes> = named('sp_consensus_grandpa::app::Signature', fixed(64));
+export const Signature: Codec<Bytes> = named('sp_consensus_grandpa::app::Signature', fixed(64));
 export const Authorities = vec(tuple(AuthorityId, u64), MAX_AUTHORITIES);
 export type Authorities = Of<typeof Authorities>;
 
@@ -122,6 +122,11 @@ export const GrandpaDeclared = pallet('Grandpa', {
     Paused: event('Never: no set is paused.', {}),
     Resumed: event('Never: no set is paused.', {}),
     VotedTwice: event('A voter is shown to have voted twice in a round.', {
+      authority: AuthorityId,
+      set_id: u64,
+      round: u64,
+    }),
+    VoteNoted: event('A voter is shown to have voted in this era.', {
       authority: AuthorityId,
       set_id: u64,
       round: u64,

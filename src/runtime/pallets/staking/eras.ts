@@ -11,7 +11,7 @@ import { drawLots, lotSeed, mostLots } from '../../election/seats.ts';
 import { type Weighed, weighSeats } from '../../election/weights.ts';
 import { settledHeight } from '../../heights.ts';
 import { ComputePowDeclared } from '../compute-pow.ts';
-import { type PlannedSeat, SessionDeclared, sessionAuthorities } from '../session.ts';
+import { type PlannedSeat, SessionDeclared, sessionAuthorities, sessionOf } from '../session.ts';
 import { Timestamp } from '../timestamp.ts';
 import { bootstrapSeats, drop, holdAtGenesis, resultOf } from './election.ts';
 import { settleEra } from './pay.ts';
@@ -124,13 +124,30 @@ function endEra(at: StakingScope, era: number): void {
   for (const who of silentIn(at, era)) if (retire(at, who)) at.emit.SilentLeft({ stash: who });
 }
 
-/** Validators of an era that neither authored nor voted in it. Where nobody was heard, nobody is said to be silent. */
+/**
+ * Validators of an era that neither authored nor voted in it. Where no block says which of them authored, votes alone
+ * tell, and an era in which fewer than finality takes were heard shows only that finality stood still: nobody can
+ * precommit then, and whoever says that he did must not unseat the others.
+ */
 function silentIn(at: StakingScope, era: number): Bytes[] {
-  const { individual, total } = at.state.ErasRewardPoints.get(era);
-  const heard = (who: Bytes) => at.state.ErasActive.has(era, who) || individual.some(([one]) => equal(one, who));
-  const seats = at.state.ErasSeats.get(era).map(({ who }) => who);
-  if (total === 0 && !seats.some(heard)) return [];
-  return seats.filter((who) => !heard(who));
+  const seats = at.state.ErasSeats.get(era);
+  const heard = hearing(at, era);
+  const silent = seats.filter(({ who }) => !heard(who));
+  const sum = (of: readonly EraSeat[]) => of.reduce((total, { weight }) => total + weight, 0n);
+  const isTold = at.state.ErasRewardPoints.get(era).total > 0;
+  if (!isTold && sum(silent) > tolerated(sum(seats))) return [];
+  return silent.map(({ who }) => who);
+}
+
+/** The weight that may be missing while the rest finalizes (docs/spec/finality.md, section 1). */
+function tolerated(total: bigint): bigint {
+  return total === 0n ? 0n : (total - 1n) / 3n;
+}
+
+/** Whether a validator was heard in an era: it authored, or was noted. */
+function hearing(at: StakingScope, era: number): (who: Bytes) => boolean {
+  const { individual } = at.state.ErasRewardPoints.get(era);
+  return (who) => at.state.ErasActive.has(era, who) || individual.some(([one]) => equal(one, who));
 }
 
 /** A validator voted on finality or was heard otherwise in the present era: it is not silent (rule F). */
@@ -138,6 +155,19 @@ export function noteActive(chain: Chain, validator: Bytes): void {
   const at = chain.use(StakingDeclared);
   const era = at.state.ActiveEra.get()?.index;
   if (era !== undefined && !at.state.ErasActive.has(era, validator)) at.state.ErasActive.put(era, validator, undefined);
+}
+
+/** The blocks of the era that the block being made is in, the first and the last, and whether it heard a validator. */
+export function presenceOf(
+  chain: Chain,
+  validator: Bytes,
+): { readonly first: number; readonly last: number; readonly heard: boolean } {
+  const at = chain.use(StakingDeclared);
+  const { sessionBlocks, sessionsPerEra } = at.spec.staking;
+  // By its height: the pool asks in a block whose era may not have begun in the state.
+  const era = eraOfSession(at, sessionOf(at.block.number, at.spec.staking));
+  const length = sessionBlocks * sessionsPerEra;
+  return { first: era * length + 1, last: (era + 1) * length, heard: hearing(at, era)(validator) };
 }
 
 /** The era that a session belongs to, while it is kept. */
