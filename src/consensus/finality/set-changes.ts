@@ -1,9 +1,9 @@
 /**
  * # SetChanges: where, on each branch above the last finalized block, the authority set ends.
  *
- * Always true: a branch has at most one end that counts, the first: a change that is scheduled while one is pending, or
- * after an end that is not final yet, counts once that end is. Headers are read once each. At most one entry for each
- * unfinalized block.
+ * Always true: a branch has at most one end that counts, the first: a change that is scheduled above an end that is not
+ * final yet counts once that end is, and one between a change and its end never does (the runtime refuses it). Headers
+ * are read once each. At most one entry for each unfinalized block.
  */
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { CodecError } from '../../codec/index.ts';
