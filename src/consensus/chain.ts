@@ -15,6 +15,7 @@ import { blake2_256 } from '../crypto/hash.ts';
 import { Header } from '../primitives/header.ts';
 import type { SlotEquivocation } from '../primitives/slots.ts';
 import { slotAt } from '../runtime/slots.ts';
+import { Lru } from '../state/chain/lru.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import { type Blame, type BlockError, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
@@ -29,6 +30,7 @@ import {
   executingBlock,
   heldUntil,
   type Origin,
+  type ProvenHeader,
   type ReceivedBlock,
   sealingBlock,
   storeBlock,
@@ -42,6 +44,7 @@ import { WaitingRoom } from './waiting.ts';
 /** Blocks given and not yet looked at: what sync hands over at once, four times. */
 const MAX_QUEUE = 256;
 const MAX_BAD = 1_024;
+const MAX_PROVEN = 16;
 /**
  * A step does as much: an extrinsic of a block is a piece, so that an empty block takes a few steps, a full one a
  * thousand. One extrinsic is never cut: its weight bounds how long it takes.
@@ -117,6 +120,8 @@ export class Chain {
   private readonly queued = new Set<string>();
   /** Hashes of blocks that can never be valid, the oldest forgotten first. */
   private readonly bad = new Set<string>();
+  /** Seals that were checked when their headers were announced: their bodies follow within a moment. */
+  private readonly proven = new Lru<{ readonly opening: Bytes; readonly header: ProvenHeader }>(MAX_PROVEN);
   private head: TreeBlock;
   private arrivals: bigint;
   /** The block in work; its hash stays in `queued`. */
@@ -175,6 +180,7 @@ export class Chain {
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
     const checked = checkHeader(this.rules, this.store, now, block.value);
     // Two headers of a slot prove what is to be proven; a third and all after it would cost their author nothing.
+    if (checked.ok) this.proven.set(toHex(hash), { opening, header: checked.value });
     if (checked.ok) return this.witness.isThird(block.value) ? 'stale' : 'fits';
     switch (checked.error.code) {
       case 'UnknownParent':
@@ -244,7 +250,10 @@ export class Chain {
       this.refuse(block, { code: 'KnownBad', data: undefined });
       return;
     }
-    const sealed = yield* sealingBlock(this.rules, this.store, this.now, block);
+    const known = this.proven.get(toHex(hash));
+    const proven = known !== undefined && equal(known.opening, block.opening) ? known.header : undefined;
+    const sealed = yield* sealingBlock(this.rules, this.store, this.now, block, proven);
+    this.proven.delete(toHex(hash));
     if (!sealed.ok) {
       this.notSealed(this.now, block, sealed.error);
       return;

@@ -130,15 +130,20 @@ function checkPlace(rules: ConsensusRules, store: ChainStore, hash: Bytes, heade
 /** What of a block is judged before its body is there. */
 export type HeaderPart = Pick<DecodedBlock, 'hash' | 'decoded' | 'sealed' | 'opening'>;
 
-/** Whether a header with its opening is worth its body: place and seal. */
+/**
+ * Whether a header with its opening is worth its body: place and seal. `proven`: what this said before of the same
+ * header and opening; a seal that held then holds now, so that only its place is looked at again.
+ */
 export function checkHeader(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
   block: HeaderPart,
+  proven?: ProvenHeader,
 ): Checked<ProvenHeader> {
   const place = checkPlace(rules, store, block.hash, block.decoded);
   if (!place.ok) return place;
+  if (proven !== undefined) return passed(proven);
   const parent = place.value;
   const view = store.view(parent.hash);
   if (view === undefined) return failed('BelowFinalized');
@@ -214,8 +219,9 @@ export function* sealingBlock(
   store: ChainStore,
   now: Millis,
   block: DecodedBlock,
+  proven?: ProvenHeader,
 ): Work<Checked<SealedBlock>> {
-  const header = checkHeader(rules, store, now, block);
+  const header = checkHeader(rules, store, now, block, proven);
   if (!header.ok) return header;
   const { parent, ticket } = header.value;
   yield;

@@ -10,17 +10,16 @@ import { open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type Bytes, equal, fromHex, toHex } from '../base/bytes.ts';
-import type { Watermark } from '../consensus/finality/voter.ts';
+import type { SignedVote } from '../consensus/finality/round.ts';
+import { isAbove, MAX_MARK_VOTES, type Watermark } from '../consensus/finality/watermark.ts';
 import { GRANDPA_STAGES, type GrandpaStage } from '../primitives/justification.ts';
 import { KeystoreError } from './errors.ts';
 
 /** Beside the database of a chain. */
 export const VOTES_FILE = 'grandpa-votes';
-/** As many keys as a keystore holds: 40 KiB. */
+/** As many keys as a keystore holds: 640 KiB with their votes. */
 const MAX_MARKS = 256;
 const VERSION = 1;
-/** The order in which a voter speaks in a round. */
-const STAGES: readonly GrandpaStage[] = ['primaryPropose', 'prevote', 'precommit'];
 
 export class Watermarks {
   private readonly path: string | undefined;
@@ -103,20 +102,24 @@ export class Watermarks {
   }
 }
 
-function isAbove(a: Watermark, b: Watermark): boolean {
-  if (a.setId !== b.setId) return a.setId > b.setId;
-  if (a.round !== b.round) return a.round > b.round;
-  return STAGES.indexOf(a.stage) > STAGES.indexOf(b.stage);
-}
-
 function encode(genesis: Bytes, marks: readonly Watermark[]): string {
-  const votes = marks.map(({ id, setId, round, stage }) => ({
+  const votes = marks.map(({ id, setId, round, stage, votes: said }) => ({
     key: toHex(id),
-    setId: setId.toString(),
-    round: round.toString(),
-    stage,
+    ...placeOf({ setId, round, stage }),
+    said: said.map((vote) => ({
+      ...placeOf(vote),
+      number: vote.target.number,
+      hash: toHex(vote.target.hash),
+      signature: toHex(vote.signature),
+    })),
   }));
   return JSON.stringify({ version: VERSION, genesis: toHex(genesis), votes });
+}
+
+type Place = Pick<Watermark, 'setId' | 'round' | 'stage'>;
+
+function placeOf({ setId, round, stage }: Place): Readonly<Record<keyof Place, string>> {
+  return { setId: setId.toString(), round: round.toString(), stage };
 }
 
 function parse(path: string, text: string, genesis: Bytes): Map<string, Watermark> {
@@ -129,12 +132,33 @@ function parse(path: string, text: string, genesis: Bytes): Map<string, Watermar
   return new Map(votes.map((vote: unknown) => markIn(path, vote)).map((mark) => [toHex(mark.id), mark]));
 }
 
-function markIn(path: string, vote: unknown): Watermark {
-  const { key, setId, round, stage } = vote as Readonly<Record<string, unknown>>;
+type Json = Readonly<Record<string, unknown>>;
+
+function markIn(path: string, mark: unknown): Watermark {
+  const { key, said = [], ...place } = mark as Json;
+  // Of a file that was written before votes were kept, only the place is known.
+  if (!isHex(key, 32) || !Array.isArray(said) || said.length > MAX_MARK_VOTES) throw damaged(path);
+  const id = fromHex(key);
+  return { id, ...placeIn(path, place), votes: said.map((vote: unknown) => voteIn(path, id, vote)) };
+}
+
+function voteIn(path: string, id: Bytes, vote: unknown): SignedVote {
+  const { number, hash, signature, ...place } = vote as Json;
+  const fits = typeof number === 'number' && isHex(hash, 32) && isHex(signature, 64);
+  if (!fits || !Number.isSafeInteger(number) || number < 0) throw damaged(path);
+  return { id, ...placeIn(path, place), target: { hash: fromHex(hash), number }, signature: fromHex(signature) };
+}
+
+function placeIn(path: string, { setId, round, stage }: Json): Place {
   const isNumber = (value: unknown): value is string => typeof value === 'string' && /^\d{1,20}$/.test(value);
-  const fits = typeof key === 'string' && /^0x[0-9a-f]{64}$/.test(key) && isNumber(setId) && isNumber(round);
-  if (!fits || typeof stage !== 'string' || !Object.hasOwn(GRANDPA_STAGES, stage)) throw damaged(path);
-  return { id: fromHex(key), setId: BigInt(setId), round: BigInt(round), stage: stage as GrandpaStage };
+  const isStage = (value: unknown): value is GrandpaStage =>
+    typeof value === 'string' && Object.hasOwn(GRANDPA_STAGES, value);
+  if (!isNumber(setId) || !isNumber(round) || !isStage(stage)) throw damaged(path);
+  return { setId: BigInt(setId), round: BigInt(round), stage };
+}
+
+function isHex(value: unknown, bytes: number): value is string {
+  return typeof value === 'string' && value.length === 2 + 2 * bytes && /^0x[0-9a-f]*$/.test(value);
 }
 
 function checksum(text: string): string {

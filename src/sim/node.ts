@@ -131,7 +131,7 @@ export class SimNode {
       setAt: () => ({ setId: 0n, authorities: world.firstAuthorities() }),
       gossipMs: GOSSIP_MS,
       keys: () => [key],
-      markOf: () => (this.vice?.forgets ? undefined : this.outbox.mark),
+      markOf: () => (this.vice?.forgets ? undefined : this.outbox.latest),
       verify: world.verify,
       keepEvery: KEEP_EVERY,
     };

@@ -4,7 +4,7 @@
  * Always true: one sync at a time, which covers what was written when it began; what waits leaves in its order; a crash
  * drops what waits. The watermark is a file of its own: it survives what becomes of the store, once it is synced.
  */
-import type { Watermark } from '../consensus/finality/voter.ts';
+import type { Watermark } from '../consensus/finality/watermark.ts';
 import type { Disk } from './disk.ts';
 import type { SimNode } from './node.ts';
 
@@ -12,15 +12,15 @@ import type { SimNode } from './node.ts';
 const SYNC_MS = { least: 1, most: 25 };
 
 export class Outbox {
-  /** The last vote, as its file holds it. */
-  mark: Watermark | undefined;
+  /** The last vote as its file holds it, and as the process knows it. */
+  private mark: Watermark | undefined;
+  latest: Watermark | undefined;
   private readonly node: SimNode;
   private readonly disk: Disk;
   /** Batches of this life, and what waits for which of them. */
   private written = 0;
   private synced = 0;
   private isSyncing = false;
-  private nextMark: Watermark | undefined;
   private readonly waiting: { readonly needs: number; readonly send: () => void }[] = [];
 
   constructor(node: SimNode, disk: Disk) {
@@ -30,7 +30,7 @@ export class Outbox {
 
   /** The mark will be written with the next sync. */
   raise(mark: Watermark): void {
-    this.nextMark = mark;
+    this.latest = mark;
   }
 
   /** A batch was written; `sync`: what is sent from now on relies on it. */
@@ -54,14 +54,14 @@ export class Outbox {
     this.written = 0;
     this.synced = 0;
     this.isSyncing = false;
-    this.nextMark = this.mark;
+    this.latest = this.mark;
     this.waiting.length = 0;
   }
 
   private sync(): void {
     if (this.isSyncing) return;
     this.isSyncing = true;
-    const { node, disk, nextMark } = this;
+    const { node, disk, latest } = this;
     const { dice, observer } = node.place;
     const [covers, batches, final] = [this.written, disk.atRisk, node.machines.store.settled.number];
     node.later(dice.between(SYNC_MS.least, SYNC_MS.most), () =>
@@ -69,7 +69,7 @@ export class Outbox {
         this.isSyncing = false;
         disk.sync(batches);
         this.synced = covers;
-        this.mark = nextMark;
+        this.mark = latest;
         observer.synced(node, final);
         node.point('synced');
         this.release();

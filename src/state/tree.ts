@@ -18,7 +18,7 @@ import type { ChangeSet, StateView } from './view.ts';
 
 const EMPTY_NODE: Bytes = Uint8Array.of(0);
 /** Keys that one piece of work changes: about a millisecond of hashing. */
-const KEYS_A_PIECE = 64;
+export const KEYS_A_PIECE = 64;
 
 /** How a tree came to be, so that it need not be computed again to be believed. */
 interface Origin {

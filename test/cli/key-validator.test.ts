@@ -21,7 +21,8 @@ const [alice, bob] = ['//Alice', '//Bob'].map((suri) => keypairFromSuri(suri, 'e
   Uint8Array,
   Uint8Array,
 ];
-const mark = (id: Uint8Array, setId: bigint, round: bigint) => ({ id, setId, round, stage: 'precommit' }) as const;
+const mark = (id: Uint8Array, setId: bigint, round: bigint) =>
+  ({ id, setId, round, stage: 'precommit', votes: [] }) as const;
 
 /** A base path of the local chain, and the file of its votes. */
 function machine(name: string): { base: string; votes: string } {

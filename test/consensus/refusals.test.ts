@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, concat, equal } from '../../src/base/bytes.ts';
+import { evaluateTicket, type TicketEvaluator } from '../../src/compute/pouw/ticket.ts';
 import { BLOCK_FAULTS, type BlockFault } from '../../src/consensus/block-error.ts';
 import { MAX_DRIFT_MS, MAX_HOLD_MS } from '../../src/consensus/rules.ts';
 import { bareExtrinsic } from '../../src/primitives/extrinsic.ts';
@@ -10,6 +11,7 @@ import { type PowPreRuntime, type PowSeal, readSealed, withPreRuntime, withSeal 
 import { orderedRoot } from '../../src/state/trie/root.ts';
 import {
   type BlockOptions,
+  consensusRules,
   effectOf,
   GENESIS,
   type MadeBlock,
@@ -269,6 +271,27 @@ test('a wrong body does not condemn the header: the right one is imported afterw
   assert.equal(refusalOf(node.give({ ...good, opening: flipped(good.opening, 9) })), 'WrongOpening');
   assert.equal(refusalOf(node.give(good)), undefined);
   assert.equal(node.store.best.number, 3);
+});
+
+test('a seal that held when its header was vetted is not checked again with the body; another opening is', () => {
+  let drawn = 0;
+  const evaluate: TicketEvaluator = (at) => {
+    drawn++;
+    return evaluateTicket(at);
+  };
+  const node = new Node({ rules: { ...consensusRules, evaluate } });
+  node.grow(2);
+  const good = makeBlock(node.store, node.store.best.hash);
+  drawn = 0;
+  assert.equal(node.chain.vet(node.now, good.header, good.opening), 'fits');
+  assert.equal(drawn, 1);
+  assert.equal(refusalOf(node.give({ ...good, opening: flipped(good.opening, 9) })), 'WrongOpening');
+  assert.equal(node.chain.vet(node.now, good.header, good.opening), 'fits');
+  drawn = 0;
+  assert.equal(refusalOf(node.give({ ...good, extrinsics: [note(9)] })), 'BadExtrinsicsRoot');
+  assert.equal(drawn, 0);
+  assert.equal(refusalOf(node.give(good)), undefined);
+  assert.equal(drawn, 1, 'it is kept for one body');
 });
 
 test('a header is vetted without its body: fitting, orphaned, stale or refused', () => {

@@ -4,13 +4,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Watermark } from '../../src/consensus/finality/voter.ts';
+import type { Watermark } from '../../src/consensus/finality/watermark.ts';
 import { Watermarks } from '../../src/keystore/watermarks.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'maitoken-marks-'));
 const genesis = new Uint8Array(32).fill(1);
 const [alice, bob] = [new Uint8Array(32).fill(2), new Uint8Array(32).fill(3)];
-const mark = (id: Uint8Array, setId: bigint, round: bigint, stage: Watermark['stage']) => ({ id, setId, round, stage });
+const mark = (id: Uint8Array, setId: bigint, round: bigint, stage: Watermark['stage']): Watermark => {
+  const target = { hash: new Uint8Array(32).fill(7), number: 0xffff_ffff };
+  const vote = { id, setId, round, stage, target, signature: new Uint8Array(64).fill(8) };
+  return { id, setId, round, stage, votes: [vote] };
+};
 after(() => rmSync(dir, { recursive: true, force: true }));
 
 test('what was raised is there when it is opened again, key by key', async () => {

@@ -1,10 +1,10 @@
 /** # Finality link: nothing leaves before what it rests on is on disk. Store, file and network say what was asked. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Watermark } from '../../src/consensus/finality/voter.ts';
+import type { Watermark } from '../../src/consensus/finality/watermark.ts';
 import { FinalityLink, type FinalityLinkParts } from '../../src/node/finality-link.ts';
 
-const mark: Watermark = { id: new Uint8Array(32), setId: 0n, round: 1n, stage: 'prevote' };
+const mark: Watermark = { id: new Uint8Array(32), setId: 0n, round: 1n, stage: 'prevote', votes: [] };
 const message = Uint8Array.of(1);
 
 function linkOf() {

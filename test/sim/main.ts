@@ -7,11 +7,15 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { concat } from '../../src/base/bytes.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { activeVerifiers, type Verifier } from '../../src/crypto/verify.ts';
 import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
+import { Lru } from '../../src/state/chain/lru.ts';
+import { keyOf } from '../../src/state/key.ts';
 import { judgeMutants } from './judge.ts';
 
 const NODES = { least: 4, most: 7 };
@@ -20,6 +24,8 @@ const REPLAYED = 20;
 const SHRINK_TRIES = 60;
 /** Schedules between two words of progress. */
 const TOLD_EVERY = 50;
+/** Signatures of the blocks that nodes may still ask for. */
+const REMEMBERED = 1_024;
 
 interface Task extends PlanOptions {
   readonly twice: boolean;
@@ -151,6 +157,17 @@ async function main(): Promise<boolean> {
   return isWell;
 }
 
+/** Every node checks the seal of every block; whether it holds follows from what is asked alone. */
+function remembering(verify: Verifier): Verifier {
+  const known = new Lru<boolean>(REMEMBERED);
+  return (signature, message, publicKey) => {
+    const key = keyOf(concat(signature, message, publicKey));
+    const answer = known.get(key) ?? verify(signature, message, publicKey);
+    known.set(key, answer);
+    return answer;
+  };
+}
+
 function spread(seed: number): number {
   // Not in step with the schedules, of which there are eight.
   return NODES.least + (Math.floor(seed / SCHEDULES.length) % (NODES.most - NODES.least + 1));
@@ -169,6 +186,7 @@ function numberOf(name: string, text: string): number {
 }
 
 await installFastPaths();
+activeVerifiers.ed25519 = remembering(activeVerifiers.ed25519);
 if (isMainThread) {
   process.exitCode = (await main()) ? 0 : 1;
 } else {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { planOf, SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
+import { type Plan, planOf, SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
 
@@ -47,3 +47,24 @@ test('more than a third of traitors break finality, and their own votes name eno
   assert.ok(outcome.broken);
   assert.ok(outcome.convicted > toleratedNodes(nodes), `${outcome.convicted} of ${nodes}`);
 });
+
+/** Found by `npm run sim`, with the faults that it took. */
+const FAILED: Readonly<Record<string, Plan>> = {
+  'beside a silent voter a backup is put back, and its owner could not repeat the votes that the round needs': {
+    seed: 205,
+    schedule: 'churn',
+    nodes: 5,
+    lengthMs: 240_000,
+    healsAt: 100_000,
+    faults: [
+      { kind: 'oldDisk', from: 84_193, until: 90_133, node: 2, downMs: 2_146 },
+      { kind: 'vice', node: 1, vice: 'silent' },
+    ],
+  },
+};
+
+for (const [what, plan] of Object.entries(FAILED)) {
+  test(`what failed once fails no more: ${what}`, () => {
+    assertWell(simulate(plan));
+  });
+}

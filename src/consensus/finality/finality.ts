@@ -11,7 +11,7 @@ import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import type { Foreign } from './listening.ts';
 import type { Equivocation, SignedVote } from './round.ts';
-import type { Watermark } from './voter.ts';
+import type { Watermark } from './watermark.ts';
 
 /** What a gadget sees of the chain. */
 export interface FinalityView {

@@ -19,8 +19,9 @@ import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './fi
 import { GadgetMessage, LastProof, MAX_ENDS, SetRecord, VoterMemoryCodec } from './message.ts';
 import type { Round, SignedVote, Verify } from './round.ts';
 import { SetChanges } from './set-changes.ts';
-import { Voter, type VoterChain, type VoterEffect, type VoterInput, type VoterKey, type Watermark } from './voter.ts';
+import { Voter, type VoterChain, type VoterEffect, type VoterInput, type VoterKey } from './voter.ts';
 import { VoterSet } from './voter-set.ts';
+import type { Watermark } from './watermark.ts';
 
 export interface AuthoritySet {
   readonly setId: bigint;
@@ -185,13 +186,10 @@ export class Grandpa implements Finality {
   private perform(now: Millis, effect: VoterEffect): void {
     switch (effect.type) {
       case 'persist': {
-        const { memory } = effect;
+        const { memory, mark } = effect;
         this.out.push({ type: 'put', name: MEMORY, value: VoterMemoryCodec.enc(memory) });
-        const last = memory.own.at(-1);
-        assert(last !== undefined, 'a voter remembers what it is about to say');
         this.hasVoted = true;
-        const { id, setId, round, stage } = last;
-        this.out.push({ type: 'persist', mark: { id, setId, round, stage } });
+        this.out.push({ type: 'persist', mark });
         return;
       }
       case 'broadcast':

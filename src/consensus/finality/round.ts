@@ -146,6 +146,15 @@ export class Round {
     return this.importSecond(vote.stage, vote, voter, kept);
   }
 
+  /** Whether exactly this vote is kept. */
+  has(vote: SignedVote): boolean {
+    const isSame = ({ signature }: SignedVote) => equal(signature, vote.signature);
+    if (vote.stage === 'primaryPropose') return this.proposed !== undefined && isSame(this.proposed);
+    const voter = this.setup.voters.get(vote.id);
+    const votes: readonly SignedVote[] = (voter && this.kept[vote.stage].get(voter.index)?.votes) ?? [];
+    return votes.some(isSame);
+  }
+
   /** All votes of a stage that are kept, in the order of the set: at most two of a voter. */
   votes(stage: VoteStage): SignedVote[] {
     return this.setup.voters.voters.flatMap(({ index }) => this.kept[stage].get(index)?.votes ?? []);

@@ -29,6 +29,7 @@ import {
 } from './round.ts';
 import { type Ancestry, standsOn } from './vote-graph.ts';
 import type { VoterSet } from './voter-set.ts';
+import { isAbove, raised, type Watermark } from './watermark.ts';
 
 /** What a voter sees of the chain; it reaches down to the last finalized block at least. */
 export interface VoterChain extends Ancestry {
@@ -52,15 +53,6 @@ export interface VoterMemory {
   readonly own: readonly SignedVote[];
   /** The round before, and what it said when the voter left it. */
   readonly before: { readonly record: RoundRecord; readonly state: RoundState };
-}
-
-/** The last vote that a key signed: it signs nothing at or below this again, whatever its database says. */
-export interface Watermark {
-  /** The ed25519 key. */
-  readonly id: Bytes;
-  readonly setId: bigint;
-  readonly round: bigint;
-  readonly stage: GrandpaStage;
 }
 
 export interface VoterKey {
@@ -98,7 +90,7 @@ export type VoterInput =
   | { readonly type: 'tick' };
 
 export type VoterEffect =
-  | { readonly type: 'persist'; readonly memory: VoterMemory }
+  | { readonly type: 'persist'; readonly memory: VoterMemory; readonly mark: Watermark }
   | { readonly type: 'broadcast'; readonly vote: SignedVote }
   /** The block is final; `own`: the proof was made here, so others may want it. */
   | { readonly type: 'finalize'; readonly block: BlockRef; readonly justification: Bytes; readonly own: boolean }
@@ -116,8 +108,6 @@ export type VoterEffect =
   | { readonly type: 'catchUp'; readonly peer: string; readonly record: RoundRecord }
   | { readonly type: 'report'; readonly peer: string; readonly fault: VoteFault | JustificationFault };
 
-/** The order in which one voter speaks in a round. */
-const STAGES: readonly GrandpaStage[] = ['primaryPropose', 'prevote', 'precommit'];
 /** In T, from the start of a round (the paper's 2 T and 4 T). */
 const PREVOTE_AFTER = 2;
 const PRECOMMIT_AFTER = 4;
@@ -137,6 +127,7 @@ export class Voter {
   private current: Round;
   private own: SignedVote[] = [];
   private ownBefore: readonly SignedVote[] = [];
+  private mark: Watermark | undefined;
   private startedAt: Millis;
   private repeatAt: Millis;
   private askedAt: Millis | undefined;
@@ -162,11 +153,18 @@ export class Voter {
     this.repeatAt = now;
     this.listening = new Listening(now, setup.gossipMs, setup.listens !== true);
     this.now = now;
-    if (memory === undefined) return;
-    this.own = [...memory.own];
-    this.ownBefore = memory.before.record.votes.filter(({ id }) => key !== undefined && equal(id, key.publicKey));
-    for (const vote of [...memory.before.record.votes, ...memory.own]) this.held.hold(vote);
+    this.mark = setup.mark;
+    const votes = memory?.before.record.votes ?? [];
+    this.own = this.withMarked(memory?.own ?? [], this.current);
+    this.ownBefore = this.withMarked(votes.filter(this.bearsOurKey), this.before);
+    for (const vote of [...votes, ...this.ownBefore, ...this.own]) this.held.hold(vote);
     this.placeHeld();
+  }
+
+  /** With what the mark knows of our votes in a round: a database may be older than they are. */
+  private withMarked(votes: readonly SignedVote[], { number }: Round): SignedVote[] {
+    const marked = this.mark?.votes.filter(({ setId, round }) => setId === this.setup.setId && round === number) ?? [];
+    return [...votes, ...marked.filter(({ stage }) => !votes.some((vote) => vote.stage === stage))];
   }
 
   get round(): bigint {
@@ -180,8 +178,7 @@ export class Voter {
 
   /** Whether exactly this vote is counted in one of the open rounds. */
   has(vote: SignedVote): boolean {
-    const round = this.rounds.find(({ number }) => number === vote.round);
-    return round?.allVotes().some(({ signature }) => equal(signature, vote.signature)) ?? false;
+    return this.rounds.find(({ number }) => number === vote.round)?.has(vote) ?? false;
   }
 
   wakeAt(): Millis | undefined {
@@ -262,17 +259,18 @@ export class Voter {
     if (!next || stuck) this.ask(now, peer);
   }
 
-  bearsOurKey({ id }: SignedVote): boolean {
+  readonly bearsOurKey = ({ id }: SignedVote): boolean => {
     const { key } = this.setup;
     return key !== undefined && equal(id, key.publicKey);
-  }
+  };
 
   /** Whether a vote of an open round or a later one bears our key but is none of ours. */
   private isForeign(vote: SignedVote): boolean {
     if (vote.round < this.before.number || !this.bearsOurKey(vote)) return false;
     const isOurs = ({ round, stage, target }: SignedVote): boolean =>
       round === vote.round && stage === vote.stage && equal(target.hash, vote.target.hash);
-    return !this.own.some(isOurs) && !this.ownBefore.some(isOurs);
+    const marked = this.mark?.votes.filter(({ setId }) => setId === vote.setId) ?? [];
+    return ![...this.own, ...this.ownBefore, ...marked].some(isOurs);
   }
 
   /** At most one question in T: the answers are long. */
@@ -400,13 +398,14 @@ export class Voter {
 
   private leave(now: Millis, round: Round): void {
     this.ownBefore = round.number === this.current.number ? this.own : [];
-    this.own = [];
     this.before = round;
     this.beforeThen = round.state;
     this.current = this.roundAt(round.number + 1n);
     this.startedAt = now;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     this.held.forgetBelow(round.number);
+    this.own = this.withMarked([], this.current);
+    for (const vote of this.own) this.held.hold(vote);
     this.placeHeld();
     this.propose();
   }
@@ -418,10 +417,8 @@ export class Voter {
   }
 
   private isMarked(stage: GrandpaStage): boolean {
-    const { mark, setId } = this.setup;
-    if (mark === undefined || mark.setId < setId) return false;
-    if (mark.setId > setId || mark.round > this.round) return true;
-    return mark.round === this.round && STAGES.indexOf(stage) <= STAGES.indexOf(mark.stage);
+    const { mark, round } = this;
+    return mark !== undefined && !isAbove({ setId: this.setup.setId, round, stage }, mark);
   }
 
   /** The primary says what the round before may have finalized, where that is not final: a hint to agree on. */
@@ -470,8 +467,9 @@ export class Voter {
     const signature = key.sign(voteMessage(stage, target, round, setId));
     const vote: SignedVote = { stage, target, round, setId, signature, id: key.publicKey };
     this.own.push(vote);
+    this.mark = raised(this.mark, vote);
     this.listening.spoke();
-    this.out.push({ type: 'persist', memory: this.memory() }, { type: 'broadcast', vote });
+    this.out.push({ type: 'persist', memory: this.memory(), mark: this.mark }, { type: 'broadcast', vote });
     this.place(vote);
   }
 

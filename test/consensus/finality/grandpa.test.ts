@@ -10,7 +10,8 @@ const STORM: Weather = { loss: 30, delayMs: 2 * T, crashes: 2 };
 /** Headers of these tests begin at 10. */
 const SETS = [FOUR, ['bob', 'charlie', 'dave', 'eve'], ['alice', 'eve', 'ferdie', 'bob', 'dave'], FOUR];
 
-const minFinal = (world: ManyGadgets) => Math.min(...world.members.map(({ memory }) => memory.finalized.number));
+const minFinal = (world: ManyGadgets) => Math.min(...present(world).map(({ memory }) => memory.finalized.number));
+const present = ({ members, away }: ManyGadgets) => members.filter(({ name }) => !away.has(name));
 const setIds = (world: ManyGadgets) => world.members.map(({ gadget }) => gadget?.state()?.setId);
 
 test('four voters finalize within a few blocks, and every node knows of it, voter or not', () => {
@@ -91,6 +92,22 @@ test('a voter whose disk is older than its watermark repeats no stage, and votes
     const before = minFinal(world);
     world.run(20 * T);
     assert.ok(world.member('dave').memory.finalized.number > before + 3);
+  }
+});
+
+test('who comes back with an older disk does not hold up a round that cannot do without his votes', () => {
+  for (let seed = 10; seed < 20; seed++) {
+    const world = new ManyGadgets(seed, [FOUR], CALM);
+    world.run(20 * T);
+    world.away.add('alice');
+    world.run(9 * T);
+    const old = world.backup('dave');
+    // Somewhere in a round: after his prevote, or after his precommit.
+    world.run((1 + seed - 10) * T);
+    world.restart('dave', old);
+    const before = minFinal(world);
+    world.run(60 * T);
+    assert.ok(minFinal(world) > before + 3, `seed ${seed}`);
   }
 });
 

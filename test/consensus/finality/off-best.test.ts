@@ -62,7 +62,7 @@ test('an author builds above what is final, though heavier work lies beside it',
 test('what a gadget puts is there after a restart if it was persisted, with the block that it finalized', async () => {
   const { node, finality, heavy } = forked();
   const [first] = heavy as [MadeBlock];
-  const mark = { id: alice.account, setId: 0n, round: 1n, stage: 'prevote' } as const;
+  const mark = { id: alice.account, setId: 0n, round: 1n, stage: 'prevote', votes: [] } as const;
   finality.says = [
     { type: 'put', name: 'votes', value: PROOF },
     finalize(first, { justification: PROOF }),

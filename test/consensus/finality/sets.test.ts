@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { type Bytes, equal } from '../../../src/base/bytes.ts';
 import type { ChainEffect } from '../../../src/consensus/chain.ts';
 import { Grandpa } from '../../../src/consensus/finality/grandpa.ts';
-import type { Watermark } from '../../../src/consensus/finality/voter.ts';
+import type { Watermark } from '../../../src/consensus/finality/watermark.ts';
 import type { Keypair } from '../../../src/crypto/keypair.ts';
 import { readStorage } from '../../../src/runtime/access.ts';
 import { SIGNATURES } from '../../../src/runtime/host.ts';

@@ -178,7 +178,9 @@ test('what is news and holds is worth passing on, once; what is false or late is
 });
 
 test('nothing at or below the watermark is signed, though the disk knows nothing of it', () => {
-  const mark = (round: bigint, stage: GrandpaStage, setId = 0n) => ({ mark: { id: keyOf('a'), setId, round, stage } });
+  const mark = (round: bigint, stage: GrandpaStage, setId = 0n) => ({
+    mark: { id: keyOf('a'), setId, round, stage, votes: [] },
+  });
   const said = (over: Partial<VoterSetup>): string[] => {
     const desk = new Desk('a', 0, over);
     desk.step(2 * T, { type: 'tick' });
@@ -194,6 +196,33 @@ test('nothing at or below the watermark is signed, though the disk knows nothing
   assert.deepEqual(said(mark(2n, 'prevote')), []);
   assert.deepEqual(said(mark(1n, 'primaryPropose', 1n)), []);
   assert.deepEqual(said({ ...mark(9n, 'precommit'), setId: 1n }), ['1 prevote C'], 'of an earlier set');
+});
+
+test('a voter whose disk is older than its mark says again what the mark says that it said', () => {
+  const desk = new Desk('a');
+  desk.step(2 * T, { type: 'tick' });
+  desk.hear(5 * T, ...prevotes('b', 'c', 'd'), ...precommits('b', 'c', 'd'));
+  desk.step(7 * T, { type: 'tick' });
+  const all = ['1 prevote C', '1 precommit C', '2 prevote C'];
+  assert.deepEqual([...new Set(desk.said())], all);
+  const last = must(
+    desk.effects.findLast((effect) => effect.type === 'persist'),
+    'it has voted',
+  );
+  const old = new Desk('a', 20 * T, { mark: last.mark });
+  old.chain.grow('C', 'D');
+  old.step(20 * T, { type: 'tick' });
+  assert.deepEqual(new Set(old.said()), new Set(all.slice(0, 2)), 'of the round in which it begins');
+  // With two of the others his votes suffice: he is counted in both rounds.
+  old.hear(21 * T, ...prevotes('b', 'c'), ...precommits('b', 'c'));
+  assert.equal(old.voter.round, 2n);
+  old.step(25 * T, { type: 'tick' });
+  assert.deepEqual(new Set(old.said()), new Set(all), 'though D is the best block now');
+  const own = vote(old.chain, 'a', 'prevote', 'C', 2n);
+  assert.ok(old.voter.has(own));
+  old.hear(26 * T, ['b', 'prevote', 'C', 2n], ['c', 'prevote', 'C', 2n], ['a', 'prevote', 'C', 2n]);
+  assert.ok(old.said().includes('2 precommit C'), 'and goes on above the mark');
+  assert.ok(old.effects.every(({ type }) => type !== 'doppelganger'));
 });
 
 test('votes for a block that is not here yet wait for it', () => {
