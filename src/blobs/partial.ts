@@ -6,7 +6,7 @@
  */
 import { type FileHandle, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { type Bytes, equal } from '../base/bytes.ts';
-import { CodecError, hash, type Of, struct, u64, vec } from '../codec/index.ts';
+import { hash, struct, tryDecode, u64, vec } from '../codec/index.ts';
 import { type BlobStat, CHUNK_BYTES, chunkCount, fits, MAX_CHUNKS, runFits, runLength } from './tree.ts';
 
 /** A description, as stored and as sent to peers. */
@@ -19,13 +19,8 @@ export function encodeStat(stat: BlobStat): Bytes {
 
 /** The description of blob `id` that the bytes spell, or undefined. */
 export function decodeStat(id: Bytes, bytes: Bytes): BlobStat | undefined {
-  let read: Of<typeof StatCodec>;
-  try {
-    read = StatCodec.dec(bytes);
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
+  const read = tryDecode(StatCodec, bytes);
+  if (read === undefined) return undefined;
   const stat = { length: Number(read.length), chunkRoots: read.chunkRoots };
   return fits(id, stat) ? stat : undefined;
 }

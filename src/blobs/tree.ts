@@ -5,7 +5,7 @@
  * is a node of the blob's tree, and the list of chunk roots hashes to the id. For a known length only one list does:
  * the length fixes the shape, and leaves and nodes are hashed apart. For an unknown length a liar can pass off nodes of
  * another level as chunk roots; then no chunk of his will ever fit, and that is how he is found.
- * Source: docs/spec/engine.md section 10.
+ * Source: docs/spec/engine.md, Bytes.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { LEAF_BYTES, merkleRoot, treeRoot } from '../compute/merkle.ts';

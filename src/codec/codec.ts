@@ -358,3 +358,13 @@ export function codec<T>(shape: Shape, write: Codec<T>['write'], read: Codec<T>[
     },
   };
 }
+
+/** The value that bytes from outside spell; undefined where they spell none, which is a result and no fault of ours. */
+export function tryDecode<T>(codec: Codec<T>, bytes: Bytes): T | undefined {
+  try {
+    return codec.dec(bytes);
+  } catch (error) {
+    if (error instanceof CodecError) return undefined;
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 /** # SCALE, read strictly: the one door to the codecs. */
-export { type Codec, CodecError, type CodecFault, codec, type Of, Reader, Writer } from './codec.ts';
+export { type Codec, CodecError, type CodecFault, codec, type Of, Reader, tryDecode, Writer } from './codec.ts';
 export {
   array,
   hash,

@@ -4,7 +4,7 @@
  * Always true: leaf = SHA256(00 || bytes), node = SHA256(01 || left || right), and a node without a partner moves up
  * unchanged. The two prefixes keep a node from being shown as a leaf; a path's length follows from the number of
  * leaves and the index, so a tree has exactly one valid path per leaf.
- * Source: docs/spec/compute-pow.md (Commitments), docs/spec/engine.md section 10.
+ * Source: docs/spec/compute-pow.md (Commitments), ENGINE.md section 10.
  */
 import { assert } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';

@@ -24,6 +24,7 @@ import type { NodeConfig } from './config.ts';
 import type { Drive } from './drive.ts';
 import { grandpaDesk } from './grandpa-desk.ts';
 import { keyDesk } from './key-desk.ts';
+import { NODE_NAME, NODE_VERSION } from './version.ts';
 import type { VoterKeys } from './voter-keys.ts';
 
 export interface BackendParts {
@@ -43,7 +44,6 @@ export interface BackendParts {
   readonly grandpa: Grandpa | undefined;
 }
 
-const NODE_VERSION = '0.1.0';
 /** Tickets refused: the node's own codes, beside author_* (1xxx) and state (4xxx). */
 const STALE_TEMPLATE = 5001;
 const UNKNOWN_TEMPLATE = 5002;
@@ -58,7 +58,7 @@ export function nodeBackend(parts: BackendParts): Backend {
     chainName: spec.name,
     chainType: spec.chainType,
     properties: spec.properties,
-    nodeName: 'maiToken Node',
+    nodeName: NODE_NAME,
     nodeVersion: NODE_VERSION,
     runtime,
     store,

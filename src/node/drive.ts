@@ -6,7 +6,7 @@
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
-import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus/author.ts';
+import type { Author, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { SlotsAuthor } from '../consensus/slots-author.ts';
@@ -22,8 +22,8 @@ import { Announcement, announcementOf, TransactionsBatch } from '../sync/message
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { Ahead } from './ahead.ts';
+import { AuthorLink, SLICE_MS, type TicketAnswer } from './author-link.ts';
 import type { FinalityLink } from './finality-link.ts';
-import { ticketResult } from './meter.ts';
 import { passOn } from './pass-on.ts';
 import { SlotsLink } from './slots-link.ts';
 import { ask } from './sync-link.ts';
@@ -49,17 +49,11 @@ export interface DriveParts {
   readonly onFatal: (error: unknown) => void;
 }
 
-/** Blocks are executed this long at a time, as dear reads are answered (rpc/limits.ts). */
-const SLICE_MS = 3;
-
-type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
-
 export class Drive {
   readonly #parts: DriveParts;
   readonly #listeners = new Set<(event: ChainEvent) => void>();
   readonly #answers = new Map<number, (effect: Extract<PoolEffect, { type: 'answer' }>) => void>();
   readonly #watches = new Map<string, (effect: Extract<PoolEffect, { type: 'notice' }>) => void>();
-  readonly #tickets = new Map<number, (outcome: TicketAnswer) => void>();
   /** Gossiped blocks whose verdict is being found; bounded by the announcements that sync keeps. */
   readonly #verdicts = new Map<string, (verdict: 'accept' | 'ignore' | 'reject') => void>();
   /** Peers' blocks in the order that sync handed them over; it bounds them. */
@@ -67,30 +61,27 @@ export class Drive {
   #isImporting = false;
   /** What the block in work has taken so far. */
   #importMs = 0;
-  #templateMs = 0;
   #request = 0;
   #message = 0;
   #chainTimer: NodeJS.Timeout | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
-  #authorTimer: NodeJS.Timeout | undefined;
-  #authorTurn: NodeJS.Immediate | undefined;
+  readonly #author: AuthorLink;
   readonly #slots: SlotsLink | undefined;
-  #miners = 0;
-  #mayAuthor = true;
   #stopped = false;
 
   constructor(parts: DriveParts) {
     this.#parts = parts;
-    const { slots, store, sync, onFatal } = parts;
-    if (slots === undefined) return;
-    this.#slots = new SlotsLink({
-      slots,
-      store,
-      onFatal,
-      mayAuthor: () => this.#mayAuthor && !sync.isSyncing(),
-      import: (block) => this.#chain({ type: 'block', block }),
-      invalid: (hashes) => this.#pool({ type: 'invalid', hashes }),
-    });
+    const { author, slots, store, sync, meter, onFatal } = parts;
+    const isSyncing = () => sync.isSyncing();
+    const made = {
+      import: (block: ReceivedBlock) => this.#chain({ type: 'block', block }),
+      invalid: (hashes: readonly Bytes[]) => this.#pool({ type: 'invalid', hashes }),
+    };
+    const guard = (work: () => void) => this.#guard(work);
+    const onTemplate = () => this.#tell({ type: 'template' });
+    this.#author = new AuthorLink({ author, store, meter, isSyncing, guard, onTemplate, ...made });
+    const mayAuthor = () => this.#author.mayAuthor && !isSyncing();
+    this.#slots = slots && new SlotsLink({ slots, store, onFatal, mayAuthor, ...made });
   }
 
   start(): void {
@@ -120,8 +111,7 @@ export class Drive {
     this.#stopped = true;
     clearTimeout(this.#chainTimer);
     clearTimeout(this.#syncTimer);
-    clearTimeout(this.#authorTimer);
-    clearImmediate(this.#authorTurn);
+    this.#author.stop();
     this.#slots?.stop();
   }
 
@@ -146,36 +136,22 @@ export class Drive {
 
   /** Miners that listen. */
   get miners(): number {
-    return this.#miners;
+    return this.#author.miners;
   }
 
   /** A miner listens; until the returned function is called, templates are built. */
   addMiner(): () => void {
-    this.#countMiners(1);
-    return () => this.#countMiners(-1);
+    return this.#author.addMiner();
   }
 
   /** Whether blocks are made here: not while the disk has no room for them (disk-watch.ts). */
   setAuthoring(may: boolean): void {
-    this.#mayAuthor = may;
-    this.#countMiners(0);
-  }
-
-  #countMiners(more: number): void {
-    this.#miners += more;
-    this.#author({ type: 'miners', count: this.#mayAuthor ? this.#miners : 0 });
+    this.#author.setAuthoring(may);
   }
 
   /** Gives a ticket to the author machine; the block that it seals is imported like any other. */
   submitTicket(submission: Submission): Promise<TicketAnswer> {
-    // As if there had never been a template.
-    const best = this.#parts.store.best;
-    if (!this.#mayAuthor) return Promise.resolve({ error: { code: 'UnknownTemplate', best } });
-    const request = ++this.#request;
-    return new Promise((resolve) => {
-      this.#tickets.set(request, resolve);
-      this.#author({ type: 'submit', request, submission });
-    });
+    return this.#author.submitTicket(submission);
   }
 
   #tell(event: ChainEvent): void {
@@ -302,7 +278,7 @@ export class Drive {
     this.#parts.meter?.pruned(enacted.reduce((sum, { extrinsics }) => sum + extrinsics.length - 1, 0));
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
     this.#tell({ type: 'head', retracted, enacted });
-    this.#author({ type: 'head' });
+    this.#author.step({ type: 'head' });
     this.#slots?.step('head');
   }
 
@@ -313,68 +289,6 @@ export class Drive {
     if (extrinsic) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
   }
 
-  // ---- author
-
-  #author(input: AuthorInput): void {
-    this.#guard(() => {
-      // While blocks are fetched, a template would build on a block that the network has left behind.
-      const steps = this.#isAuthoring() || input.type === 'miners' || input.type === 'submit';
-      const start = performance.now();
-      const effects = steps ? this.#parts.author.step(Date.now(), input) : [];
-      this.#templateMs += performance.now() - start;
-      for (const effect of effects) {
-        if (effect.type === 'template') this.#meterTemplate(effect.template.extrinsics.length);
-        this.#performAuthor(effect);
-      }
-      this.#wakeAuthor();
-    });
-  }
-
-  #isAuthoring(): boolean {
-    return !this.#parts.sync.isSyncing();
-  }
-
-  #meterTemplate(extrinsics: number): void {
-    this.#parts.meter?.proposed(this.#templateMs / 1_000, extrinsics);
-    this.#templateMs = 0;
-  }
-
-  #wakeAuthor(): void {
-    clearTimeout(this.#authorTimer);
-    clearImmediate(this.#authorTurn);
-    const { author } = this.#parts;
-    const at = author.wakeAt();
-    if (at === undefined || this.#stopped) return;
-    if (at === 0 && this.#isAuthoring()) {
-      this.#authorTurn = setImmediate(() => {
-        const end = performance.now() + SLICE_MS;
-        do this.#author({ type: 'tick' });
-        while (author.wakeAt() === 0 && performance.now() < end);
-      });
-      return;
-    }
-    this.#authorTimer = setTimeout(() => this.#author({ type: 'tick' }), Math.max(50, at - Date.now()));
-  }
-
-  #performAuthor(effect: AuthorEffect): void {
-    switch (effect.type) {
-      case 'template':
-        this.#tell({ type: 'template' });
-        return;
-      case 'answer':
-        this.#parts.meter?.ticket(ticketResult(effect.outcome));
-        this.#tickets.get(effect.request)?.(effect.outcome);
-        this.#tickets.delete(effect.request);
-        return;
-      case 'block':
-        this.#chain({ type: 'block', block: effect.block });
-        return;
-      case 'invalid':
-        this.#pool({ type: 'invalid', hashes: effect.hashes });
-        return;
-    }
-  }
-
   // ---- pool
 
   #pool(input: PoolInput): void {
@@ -383,7 +297,7 @@ export class Drive {
     this.#guard(() => {
       for (const effect of this.#parts.pool.step(Date.now(), input)) this.#performPool(effect);
     });
-    if (input.type === 'submit' || input.type === 'gossip') this.#author({ type: 'ready' });
+    if (input.type === 'submit' || input.type === 'gossip') this.#author.step({ type: 'ready' });
   }
 
   #performPool(effect: PoolEffect): void {

@@ -7,7 +7,7 @@
  */
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Bytes } from '../base/bytes.ts';
-import { CodecError, str, vec } from '../codec/index.ts';
+import { str, tryDecode, vec } from '../codec/index.ts';
 import { P2pError } from './errors.ts';
 import { isLoopback } from './peer-book.ts';
 
@@ -42,13 +42,8 @@ export function tell(known: readonly Located[], asker: { readonly peer: string; 
 
 /** The addresses of an answer; undefined when it is malformed. Addresses that we cannot read are dropped. */
 export function told(answer: Bytes): Located[] | undefined {
-  let texts: string[];
-  try {
-    texts = Told.dec(answer);
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
+  const texts = tryDecode(Told, answer);
+  if (texts === undefined) return undefined;
   const known: Located[] = [];
   for (const text of texts) {
     if (text.length > MAX_ADDRESS_CHARS) continue;

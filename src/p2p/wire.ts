@@ -33,7 +33,7 @@ const STATE_BYTES: Rate = { perSecond: 16 * MIB, burst: 64 * MIB };
 /**
  * A trained state is 20.7 MB, 20 answers of 1 MiB: a burst of 120 is five states at once, 40 a second are 42 MB/s.
  * Sync answers hold up to 64 bodies. Transactions and votes travel by gossip; their protocols tell one peer: what waits
- * in the pool, and the record of a round, 153 KiB where 256 voters vote twice.
+ * in the pool, and the record of a round, 150 KiB where 256 voters vote twice.
  */
 export const REQUEST_LIMITS: Readonly<Record<WireProtocol, RequestLimits>> = {
   sync: { maxRequest: 256 * KIB, maxResponse: 16 * MIB, perSecond: 50, burst: 200 },

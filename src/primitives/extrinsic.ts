@@ -21,7 +21,7 @@ import {
 } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import type { Keypair } from '../crypto/keypair.ts';
-import { MultiAddress, MultiSignature, multiSign, verifyMultiSignature } from './account.ts';
+import { MultiAddress, MultiSignature, multiSign } from './account.ts';
 import { Era } from './era.ts';
 
 /** What the signer says beside the call. */
@@ -159,13 +159,6 @@ export function signExtrinsic(call: Bytes, extra: Extra, implicit: Implicit, key
     extra,
   };
   return assemble(concat(Uint8Array.of(SIGNED_V4), SignedPart.enc(signed)), signed, call);
-}
-
-/** Whether `account` (what the address resolved to) signed this extrinsic under these implicit data. */
-export function hasValidSignature(extrinsic: Extrinsic, implicit: Implicit, account: Bytes): boolean {
-  const { signed, call } = extrinsic;
-  if (signed === undefined) return false;
-  return verifyMultiSignature(signed.signature, signingPayload(call, signed.extra, implicit), account);
 }
 
 function assemble(head: Bytes, signed: Signed | undefined, call: Bytes): Extrinsic {

@@ -5,18 +5,7 @@
  * the work is bound to the header without that seal.
  */
 import { type Bytes, concat, utf8 } from '../base/bytes.ts';
-import {
-  type Codec,
-  CodecError,
-  compactU16,
-  compactU32,
-  fixed,
-  hash,
-  type Of,
-  struct,
-  u8,
-  vec,
-} from '../codec/index.ts';
+import { CodecError, compactU16, compactU32, fixed, hash, type Of, struct, u8 } from '../codec/index.ts';
 import { blake2_256, sha256 } from '../crypto/hash.ts';
 import { type DigestItem, itemsOf, POW_ENGINE } from './digest.ts';
 import { Header } from './header.ts';
@@ -45,31 +34,6 @@ export const PowSeal = struct({
   signature: fixed(64),
 });
 export type PowSeal = Of<typeof PowSeal>;
-
-/** Both panels of the winning ticket, raw (16 * slab bytes each), and their paths to rootA and rootB. */
-export interface Opening {
-  readonly panelA: Bytes;
-  readonly panelB: Bytes;
-  readonly pathA: readonly Bytes[];
-  readonly pathB: readonly Bytes[];
-}
-
-/** Positions of k per slab, by profile. */
-const POW_SLABS: readonly number[] = [256, 1_024, 2_048];
-const TILE = 16;
-// A path of 32 would need 2^32 leaves; the largest operand has far fewer.
-const MAX_PATH = 32;
-
-const OPENINGS: readonly Codec<Opening>[] = POW_SLABS.map((slab) => {
-  const panel = fixed(TILE * slab);
-  const path: Codec<readonly Bytes[]> = vec(hash, MAX_PATH);
-  return struct({ panelA: panel, panelB: panel, pathA: path, pathB: path });
-});
-
-/** The codec of openings of a profile, or undefined when there is no such profile. */
-export function openingCodec(profile: number): Codec<Opening> | undefined {
-  return OPENINGS[profile];
-}
 
 /** SHA-256 of an opening's bytes, as the seal holds it. */
 export function openingHash(opening: Bytes): Bytes {

@@ -7,10 +7,8 @@
  * each time he is heard.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
-import { CodecError } from '../codec/index.ts';
-import { Header } from '../primitives/header.ts';
-import type { BlockData, BlocksRequest, BlocksResponse, PeerId } from './messages.ts';
-import { Fields, headerHash, MAX_BLOCKS } from './messages.ts';
+import type { BlocksRequest, BlocksResponse, PeerId } from './messages.ts';
+import { Fields, headerHash, linkOf, MAX_BLOCKS } from './messages.ts';
 import type { ChainView, DownloadedBlock } from './pursuit.ts';
 
 const MAX_WANTED = 32;
@@ -103,17 +101,18 @@ export class Forks {
     fetching.isAsked = false;
     if (blocks.length > MAX_BLOCKS) return false;
     for (const data of blocks) {
-      const header = headerOf(data);
-      if (header === undefined || !equal(headerHash(header.bytes), fetching.next.hash)) return false;
-      if (header.number !== fetching.next.number) return false;
+      const { header } = data;
+      const link = header && linkOf(header);
+      if (header === undefined || !equal(headerHash(header), fetching.next.hash)) return false;
+      if (link?.number !== fetching.next.number) return false;
       if (data.body === undefined || data.opening === undefined) break;
       const { hash } = fetching.next;
       const { body: extrinsics, opening, justification } = data;
-      const block = { hash, header: header.bytes, opening, extrinsics, justification, from: peer };
+      const block = { hash, header, opening, extrinsics, justification, from: peer };
       fetching.blocks.push(block);
       fetching.bytes += sizeOf(block);
-      fetching.next = { hash: header.parent, number: header.number - 1 };
-      if (this.view.knows(header.parent)) {
+      fetching.next = { hash: link.parent, number: link.number - 1 };
+      if (this.view.knows(link.parent)) {
         this.done.push(...fetching.blocks.reverse());
         this.fetching = undefined;
         return true;
@@ -148,20 +147,6 @@ export class Forks {
     if (fetching === undefined) return;
     fetching.tries++;
     if (fetching.tries >= MAX_TRIES || fetching.tries >= fetching.holders.length) this.fetching = undefined;
-  }
-}
-
-function headerOf(
-  data: BlockData,
-): { readonly bytes: Bytes; readonly number: number; readonly parent: Bytes } | undefined {
-  if (data.header === undefined) return undefined;
-  try {
-    const { number, parentHash } = Header.dec(data.header);
-    return { bytes: data.header, number, parent: parentHash };
-  } catch (error) {
-    // Bytes from outside: that they are no header is a result.
-    if (error instanceof CodecError) return undefined;
-    throw error;
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type Of,
   option,
   struct,
+  tryDecode,
   u8,
   u16,
   u32,
@@ -24,6 +25,7 @@ import {
   vec,
 } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import { Header } from '../primitives/header.ts';
 import { MAX_PROOF_BYTES } from '../primitives/justification.ts';
 import { WarpProof } from '../primitives/warp.ts';
 import { MAX_KEY_BYTES, StateChunk } from '../state/trie/chunk.ts';
@@ -153,6 +155,12 @@ export type TransactionsBatch = Of<typeof TransactionsBatch>;
 /** The hash of a header: its BLAKE2b-256. */
 export function headerHash(header: Bytes): Bytes {
   return blake2_256(header);
+}
+
+/** Height and parent of a header; undefined when the bytes are none. */
+export function linkOf(header: Bytes): { readonly number: number; readonly parent: Bytes } | undefined {
+  const decoded = tryDecode(Header, header);
+  return decoded && { number: decoded.number, parent: decoded.parentHash };
 }
 
 /**

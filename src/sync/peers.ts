@@ -4,6 +4,7 @@
  * Always true: at most MAX_PEERS are kept; a peer that failed is left alone for a time that grows with its failures,
  * so a silent one costs one timeout, not one per request.
  */
+import { type Bytes, equal } from '../base/bytes.ts';
 import type { Millis, PeerId, Status } from './messages.ts';
 
 /** The network layer holds fewer connections; this is its bound stated again where memory is used. */
@@ -13,6 +14,7 @@ export const STATUS_EVERY_MS = 10_000;
 const STATUS_TIMEOUT_MS = 5_000;
 const AVOID_STEP_MS = 5_000;
 const MAX_AVOID_MS = 120_000;
+const DISTRUST_MS = 600_000;
 
 /** What a peer is reported for: a sentence, and what it does to its score (the network drops it at -100). */
 export const SYNC_FAULTS = {
@@ -92,6 +94,16 @@ export class Peers {
     if (peer !== undefined && peer.askAt > now + STATUS_TIMEOUT_MS) peer.askAt = now;
   }
 
+  /** Takes what a peer says of itself; false when it is of another chain. */
+  heard(now: Millis, id: PeerId, status: Status, genesis: Bytes): boolean {
+    const peer = this.byId.get(id);
+    if (peer === undefined) return true;
+    peer.askAt = now + STATUS_EVERY_MS;
+    if (!equal(status.genesis, genesis)) return false;
+    peer.status = status;
+    return true;
+  }
+
   succeeded(id: PeerId): void {
     const peer = this.byId.get(id);
     if (peer !== undefined) peer.failures = 0;
@@ -104,7 +116,12 @@ export class Peers {
     this.avoid(now, id, Math.min(peer.failures * AVOID_STEP_MS, MAX_AVOID_MS));
   }
 
-  avoid(now: Millis, id: PeerId, ms: Millis): void {
+  /** Leaves a peer alone for ten minutes whose chain is false, or who told what is. */
+  distrust(now: Millis, id: PeerId): void {
+    this.avoid(now, id, DISTRUST_MS);
+  }
+
+  private avoid(now: Millis, id: PeerId, ms: Millis): void {
     const peer = this.byId.get(id);
     if (peer !== undefined) peer.avoidUntil = Math.max(peer.avoidUntil, now + ms);
   }

@@ -7,10 +7,8 @@
  * and BUFFER_BYTES of memory: nothing is stored before the import has checked its work.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
-import { CodecError } from '../codec/index.ts';
-import { Header } from '../primitives/header.ts';
 import type { BlockData, BlocksRequest, BlocksResponse, PeerId } from './messages.ts';
-import { Fields, headerHash, MAX_BLOCKS, MAX_RESPONSE_BYTES } from './messages.ts';
+import { Fields, headerHash, linkOf, MAX_BLOCKS, MAX_RESPONSE_BYTES } from './messages.ts';
 import type { SyncFault } from './peers.ts';
 
 /** Headers ahead of the import: 1,024 x 0.4 KB as they are, 16 MiB at the worst. */
@@ -92,17 +90,6 @@ interface Slot {
   tries: number;
   /** Peers that did not have it, or sent something else: at most one entry a peer. */
   readonly without: Set<PeerId>;
-}
-
-/** Number and parent of a header; undefined when it is none. */
-function linkOf(header: Bytes): { readonly number: number; readonly parent: Bytes } | undefined {
-  try {
-    const { number, parentHash } = Header.dec(header);
-    return { number, parent: parentHash };
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }
 
 export class Pursuit {

@@ -5,7 +5,7 @@
  * bound, and a peer that fails is replaced by another. Two ways lead to a block: a pursuit of the peer with the most
  * accumulated difficulty while we are behind, and announcements once we are not.
  */
-import { type Bytes, equal, toHex } from '../base/bytes.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
 import { type AnnouncementPurpose, Announcements, type PoolView } from './announcements.ts';
 import { Forks } from './forks.ts';
 import type {
@@ -19,7 +19,7 @@ import type {
   Status,
 } from './messages.ts';
 import { headerHash } from './messages.ts';
-import { type Peer, Peers, STATUS_EVERY_MS, type SyncFault } from './peers.ts';
+import { type Peer, Peers, type SyncFault } from './peers.ts';
 import {
   type ChainView,
   type Checkpoint,
@@ -32,7 +32,6 @@ import { type OpenRequest, Requests } from './requests.ts';
 
 /** This many blocks behind the best peer a node calls itself syncing. */
 const SYNCING_BEHIND = 5;
-const BAD_CHAIN_AVOID_MS = 600_000;
 const SHORT_ANSWERS_ALLOWED = 3;
 
 /** What the import of a header would say, by its opening and ticket alone: see consensus/import. */
@@ -151,7 +150,9 @@ export class Sync {
         if (this.pursuit?.lead === input.peer) this.pursuit = undefined;
         return;
       case 'status':
-        this.status(now, input.peer, input.status);
+        if (!this.peers.heard(now, input.peer, input.status, this.world.genesis))
+          this.report(input.peer, 'OtherGenesis');
+        else if (this.pursuit?.lead === input.peer) this.pursuit.extend(input.status.bestNumber);
         return;
       case 'announced':
         this.announced(now, input.peer, input.message, input.announcement);
@@ -189,18 +190,6 @@ export class Sync {
       case 'tick':
         return;
     }
-  }
-
-  private status(now: Millis, id: PeerId, status: Status): void {
-    const peer = this.peers.get(id);
-    if (peer === undefined) return;
-    peer.askAt = now + STATUS_EVERY_MS;
-    if (!equal(status.genesis, this.world.genesis)) {
-      this.report(id, 'OtherGenesis');
-      return;
-    }
-    peer.status = status;
-    if (this.pursuit?.lead === id) this.pursuit.extend(status.bestNumber);
   }
 
   private announced(now: Millis, peer: PeerId, message: string, announcement: Announcement): void {
@@ -262,7 +251,7 @@ export class Sync {
       return;
     }
     this.blame(now, peer, fault);
-    if (fault === 'OtherFinality' || fault === 'OtherCheckpoint') this.peers.avoid(now, peer, BAD_CHAIN_AVOID_MS);
+    if (fault === 'OtherFinality' || fault === 'OtherCheckpoint') this.peers.distrust(now, peer);
   }
 
   /** A slow drip is tolerated a few times: a server may have been cut off in the middle of its own reorganisation. */
@@ -321,7 +310,7 @@ export class Sync {
     this.peers.pursued(lead);
     if (pursuit.ending === 'bad') {
       this.report(lead, 'BadChain');
-      this.peers.avoid(now, lead, BAD_CHAIN_AVOID_MS);
+      this.peers.distrust(now, lead);
     }
     const claimed = this.peers.get(lead)?.status?.totalDifficulty ?? 0n;
     // A lead whose blocks we all have, and who still claims more, has made it up or moved on: not at once again.

@@ -10,15 +10,14 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';
-import { CodecError } from '../codec/index.ts';
-import { Header } from '../primitives/header.ts';
+import type { Header } from '../primitives/header.ts';
 import type { WarpProof } from '../primitives/warp.ts';
 import type { StateTree } from '../state/tree.ts';
 import { CHUNK_LIMITS } from '../state/trie/chunk.ts';
 import { orderedRoot } from '../state/trie/root.ts';
 import type { BlocksRequest, BlocksResponse, Millis, PeerId, StateRequest, StateResponse, Status } from './messages.ts';
-import { Fields, headerHash, MAX_BLOCKS, type WarpRequest, type WarpResponse } from './messages.ts';
-import { type Peer, Peers, STATUS_EVERY_MS, type SyncFault } from './peers.ts';
+import { Fields, headerHash, linkOf, MAX_BLOCKS, type WarpRequest, type WarpResponse } from './messages.ts';
+import { type Peer, Peers, type SyncFault } from './peers.ts';
 import type { Checkpoint } from './pursuit.ts';
 import { type OpenRequest, Requests } from './requests.ts';
 import { StateIntake } from './state-intake.ts';
@@ -33,7 +32,6 @@ const BEHIND = 256;
 const MAX_LINK = 65_536;
 /** A piece of a proof that is neither the last nor this long is a drip. */
 const LEAST_FRAGMENTS = 16;
-const LIAR_AVOID_MS = 600_000;
 /** That nobody proves anything is believed after this: then all blocks are fetched. */
 const NOTHING_MS = 10_000;
 
@@ -181,7 +179,8 @@ export class Warp<S extends { readonly setId: bigint }> {
         this.doubted.delete(input.peer);
         return;
       case 'status':
-        this.status(now, input.peer, input.status);
+        if (!this.peers.heard(now, input.peer, input.status, this.world.genesis))
+          this.report(input.peer, 'OtherGenesis');
         return;
       case 'failed': {
         const request = this.requests.end(input.request);
@@ -196,14 +195,6 @@ export class Warp<S extends { readonly setId: bigint }> {
       case 'tick':
         return;
     }
-  }
-
-  private status(now: Millis, id: PeerId, status: Status): void {
-    const peer = this.peers.get(id);
-    if (peer === undefined) return;
-    peer.askAt = now + STATUS_EVERY_MS;
-    if (equal(status.genesis, this.world.genesis)) peer.status = status;
-    else this.report(id, 'OtherGenesis');
   }
 
   private lost(now: Millis, peer: PeerId): void {
@@ -311,7 +302,7 @@ export class Warp<S extends { readonly setId: bigint }> {
     }
     // Another chain, finalized by those who voted on this one once: whoever proved it is not of ours.
     for (const id of this.provers) this.report(id, 'OtherCheckpoint');
-    for (const id of this.provers) this.peers.avoid(now, id, LIAR_AVOID_MS);
+    for (const id of this.provers) this.peers.distrust(now, id);
     this.forget();
   }
 
@@ -325,7 +316,7 @@ export class Warp<S extends { readonly setId: bigint }> {
     const least = must(this.world.checkpoint, 'only a checkpoint is linked to').number;
     for (const { header } of blocks) {
       if (header === undefined || number <= least) break;
-      const parent = parentOf(header);
+      const parent = linkOf(header)?.parent;
       if (!equal(headerHash(header), next) || parent === undefined) {
         this.blame(now, peer, 'BrokenHeaders');
         break;
@@ -347,7 +338,7 @@ export class Warp<S extends { readonly setId: bigint }> {
     const before = goal.intake.count;
     if (goal.intake.take(chunk) !== undefined) {
       this.blame(now, peer, 'WrongChunk');
-      this.peers.avoid(now, peer, LIAR_AVOID_MS);
+      this.peers.distrust(now, peer);
       return;
     }
     const { keys, bytes } = goal.intake.count;
@@ -367,7 +358,7 @@ export class Warp<S extends { readonly setId: bigint }> {
     }
     if (!equal(orderedRoot(data.body), target.header.extrinsicsRoot)) {
       this.blame(now, peer, 'WrongBody');
-      this.peers.avoid(now, peer, LIAR_AVOID_MS);
+      this.peers.distrust(now, peer);
       return;
     }
     this.finish({ ...target, body: data.body, opening: data.opening, state: intake.tree() });
@@ -469,13 +460,4 @@ function isLong({ fragments }: WarpProof): boolean {
   let bytes = 0;
   for (const { header, justification } of fragments) bytes += header.length + justification.length;
   return bytes >= CHUNK_LIMITS.bytes;
-}
-
-function parentOf(header: Bytes): Bytes | undefined {
-  try {
-    return Header.dec(header).parentHash;
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

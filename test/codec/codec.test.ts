@@ -251,3 +251,13 @@ test('an encoder that failed half-way leaves nothing behind', () => {
   assert.throws(() => Pair.enc([1, 256]), { code: 'range' });
   assert.equal(toHex(Pair.enc([1, 2])), '0x0102');
 });
+
+test('bytes of others that spell no value are no value, and a fault of the codec itself is still thrown', () => {
+  assert.equal(scale.tryDecode(scale.u16, fromHex('0x0201')), 0x0102);
+  assert.equal(scale.tryDecode(scale.u16, fromHex('0x020100')), undefined);
+  const Broken = scale.mapped(scale.u8, {
+    decode: (): number => assert.fail('a bug'),
+    encode: (value: number) => value,
+  });
+  assert.throws(() => scale.tryDecode(Broken, fromHex('0x00')), /a bug/);
+});

@@ -24,7 +24,7 @@ import { SIGNATURES } from '../../src/runtime/host.ts';
 import { PALLETS } from '../../src/runtime/pallets/index.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { StateTree } from '../../src/state/tree.ts';
-import { trieRoot } from '../../src/state/trie/root.ts';
+import { orderedRoot } from '../../src/state/trie/root.ts';
 import { maitoken } from '../cli/run.ts';
 
 const PATIENCE = { timeout: 120_000 };
@@ -118,7 +118,7 @@ async function agree(raw: RawSpec): Promise<string> {
 
 /** Hash of the one genesis header with that state root: no parent, number 0, no extrinsics, no digest. */
 function hashWithRoot(stateRoot: Bytes): string {
-  const noExtrinsics = trieRoot([], 0);
+  const noExtrinsics = orderedRoot([]);
   return toHex(blake2_256(concat(new Uint8Array(32), Uint8Array.of(0), stateRoot, noExtrinsics, Uint8Array.of(0))));
 }
 

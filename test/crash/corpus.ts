@@ -6,8 +6,8 @@
  */
 import { deserialize, serialize } from 'node:v8';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
+import { dice } from '../base/dice.ts';
 import { type MadeBlock, MINERS, makeBlock, Node, note, START, T } from '../consensus/world.ts';
-import { dice } from './dice.ts';
 
 export interface TrueBlock {
   readonly hash: Bytes;

@@ -13,10 +13,10 @@ import { Watermarks } from '../../src/keystore/watermarks.ts';
 import { IdentityError, nodeKey, writeBlobToken } from '../../src/node/identity.ts';
 import { StoreError } from '../../src/state/errors.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
+import { dice } from '../base/dice.ts';
 import { GENESIS, genesis } from '../consensus/world.ts';
 import { VALIDATOR } from './ballot.ts';
 import { byHash, type TrueBlock } from './corpus.ts';
-import { dice } from './dice.ts';
 import { grow, MARKS, PRUNING } from './life.ts';
 import { differences, Promises } from './truth.ts';
 

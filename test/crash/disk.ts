@@ -5,9 +5,9 @@
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LevelStore } from '../../src/state/level/level-store.ts';
+import { dice } from '../base/dice.ts';
 import { genesis } from '../consensus/world.ts';
 import { byHash, encodeCorpus, type TrueBlock } from './corpus.ts';
-import { dice } from './dice.ts';
 import { type Death, live, never } from './kills.ts';
 import { PRUNING } from './life.ts';
 import { differences, Promises } from './truth.ts';

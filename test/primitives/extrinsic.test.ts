@@ -14,7 +14,7 @@ import {
   decodeExtrinsic,
   EXTENSIONS,
   type Extra,
-  hasValidSignature,
+  type Extrinsic,
   type Implicit,
   signExtrinsic,
   signingPayload,
@@ -41,6 +41,13 @@ test('the signing payload is that of polkadot-js 16.5.6 for the same extensions'
   ].join('');
   assert.equal(toHex(signingPayload(callOf(10), extra, implicit)), expected);
 });
+
+/** Whether `account` (what the address resolved to) signed this extrinsic under these implicit data. */
+function hasValidSignature(extrinsic: Extrinsic, implicit: Implicit, account: Bytes): boolean {
+  const { signed, call } = extrinsic;
+  if (signed === undefined) return false;
+  return verifyMultiSignature(signed.signature, signingPayload(call, signed.extra, implicit), account);
+}
 
 test('a payload of 256 bytes is signed as it is, one of 257 by its hash', () => {
   const rest = signingPayload(callOf(0), extra, implicit);

@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { type Bytes, concat, fromHex, toHex, utf8 } from '../../src/base/bytes.ts';
 import { Reader } from '../../src/codec/index.ts';
 import { blake2_256 } from '../../src/crypto/hash.ts';
+import { StateTree } from '../../src/state/tree.ts';
 import { encodingOf, type StateVersion, seal, TrieNode } from '../../src/state/trie/node.ts';
 import { proofReader, verifyProof } from '../../src/state/trie/proof.ts';
-import { orderedRoot, trieRoot } from '../../src/state/trie/root.ts';
+import { orderedRoot } from '../../src/state/trie/root.ts';
 import { needsVectors, trieSet, vectorBytes, vectorJson, vectorText } from './vectors.ts';
 
 type Entry = [Bytes, Bytes];
@@ -19,8 +20,8 @@ test('the w3f key sets have the expected roots in both state versions', needsVec
     const { keys, values } = trieSet(`w3f-polkadot-tests/${c.file}`);
     assert.equal(keys.length, c.pairs, c.file);
     const entries = keys.map((k, i): Entry => [c.keys === 'hex' ? fromHex(k) : utf8(k), utf8(values[i] ?? '')]);
-    assert.equal(toHex(trieRoot(entries, 0)), c.rootV0, `${c.file} V0`);
-    assert.equal(toHex(trieRoot(entries, 1)), c.rootV1, `${c.file} V1`);
+    assert.equal(toHex(StateTree.from(entries, 0).root), c.rootV0, `${c.file} V0`);
+    assert.equal(toHex(StateTree.from(entries, 1).root), c.rootV1, `${c.file} V1`);
   }
   assert.equal(cases.length, 11);
 });
@@ -30,10 +31,8 @@ function rawGenesis(file: string): Record<string, string> {
 }
 
 function rootOfStorage(top: Record<string, string>, version: StateVersion): Bytes {
-  return trieRoot(
-    Object.entries(top).map(([k, v]): Entry => [fromHex(k), fromHex(v)]),
-    version,
-  );
+  const entries = Object.entries(top).map(([k, v]): Entry => [fromHex(k), fromHex(v)]);
+  return StateTree.from(entries, version).root;
 }
 
 /** A genesis header is: no parent, number 0, state root, root of no extrinsics, empty digest. */
@@ -141,7 +140,7 @@ test('roots of the w3f host tests come out of our trie', needsVectors, () => {
       [utf8(k1), utf8(v1)],
       [utf8(k2), utf8(v2)],
     ];
-    assert.equal(toHex(trieRoot(entries, 1)).slice(2), roots[i]?.slice(0, 64));
+    assert.equal(toHex(StateTree.from(entries, 1).root).slice(2), roots[i]?.slice(0, 64));
   });
   const rows = (section: string) => [1, 2, 3].map((i) => hostInputs(`${section}_${i}`));
   const [first = [], second = [], third = []] = rows('value');
@@ -154,7 +153,7 @@ test('roots of the w3f host tests come out of our trie', needsVectors, () => {
   const [one = [], two = [], three = []] = rows('key_value');
   one.forEach((pair, i) => {
     const entries = [pair, two[i] ?? [], three[i] ?? []].map(([k = '', v = '']): Entry => [utf8(k), utf8(v)]);
-    assert.equal(toHex(trieRoot(entries, 0)).slice(2), tries[i]);
+    assert.equal(toHex(StateTree.from(entries, 0).root).slice(2), tries[i]);
   });
   assert.ok(first.length === 10 && one.length === 10);
 });

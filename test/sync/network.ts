@@ -10,6 +10,7 @@ import { Author, type AuthorInput } from '../../src/consensus/author.ts';
 import type { ChainInput } from '../../src/consensus/chain.ts';
 import { DepthFinality } from '../../src/consensus/finality/depth.ts';
 import { Pool, type PoolInput } from '../../src/pool/pool.ts';
+import { Clock } from '../../src/sim/clock.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import { answerBlocks, answerExtrinsics } from '../../src/sync/blocks.ts';
 import {
@@ -21,6 +22,7 @@ import {
   TransactionsBatch,
 } from '../../src/sync/messages.ts';
 import { Sync, type SyncInput } from '../../src/sync/sync.ts';
+import { words } from '../base/dice.ts';
 import { consensusRules, GENESIS, type Miner, Node, runtime, START, submissionFor, T } from '../consensus/world.ts';
 
 export interface Weather {
@@ -29,32 +31,22 @@ export interface Weather {
   readonly delayMs: number;
 }
 
-export class Network {
-  now = START;
+export class Network extends Clock {
   mining = true;
   weather: Weather;
   readonly hosts = new Map<string, Host>();
   /** Pairs that cannot reach each other, as `a|b`. */
   readonly cut = new Set<string>();
-  private readonly events: { at: number; seq: number; run: () => void }[] = [];
-  private seq = 0;
-  private state: number;
+  private readonly word: () => number;
 
   constructor(seed: number, weather: Weather) {
-    this.state = seed >>> 0;
+    super(START);
+    this.word = words(seed);
     this.weather = weather;
   }
 
   random(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  after(ms: number, run: () => void): void {
-    this.events.push({ at: this.now + ms, seq: this.seq++, run });
+    return this.word() / 4_294_967_296;
   }
 
   /** Carries a message, unless the weather or a cut takes it; a host that is down hears nothing. */
@@ -68,20 +60,7 @@ export class Network {
 
   run(ms: number, until: () => boolean = () => false): boolean {
     const end = this.now + ms;
-    while (this.events.length > 0) {
-      let next = 0;
-      for (let i = 1; i < this.events.length; i++) {
-        const [a, b] = [this.events[i], this.events[next]] as [(typeof this.events)[0], (typeof this.events)[0]];
-        if (a.at < b.at || (a.at === b.at && a.seq < b.seq)) next = i;
-      }
-      const event = this.events[next] as (typeof this.events)[0];
-      if (event.at > end) break;
-      this.events.splice(next, 1);
-      this.now = event.at;
-      event.run();
-      if (until()) return true;
-    }
-    this.now = end;
+    while (this.step(end)) if (until()) return true;
     return until();
   }
 

@@ -3,7 +3,7 @@
  *
  * Always true: a value depends on (key, purpose, node, position) alone, so that any part of a step is re-drawn without
  * the rest. Key: the first 8 bytes of the step seed as two little-endian words. Counter: (block, node, purpose, 0).
- * Source: docs/spec/engine.md section 7; Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
+ * Source: ENGINE.md section 7; Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
  */
 
 import { philox4x32 } from '../../crypto/philox.ts';

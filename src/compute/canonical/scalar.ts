@@ -3,7 +3,7 @@
  *
  * Always true: every argument and result is an f32 value, and every `+ - * /` is followed by its own `f`
  * (Math.fround), so that each is exactly one IEEE single operation: f64 holds more than 2 * 24 + 2 bits, hence
- * rounding twice equals rounding once. Source: docs/spec/engine.md sections 1, 3, 4.
+ * rounding twice equals rounding once. Source: ENGINE.md sections 1, 3, 4.
  */
 
 const f = Math.fround;

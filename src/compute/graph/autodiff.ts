@@ -4,7 +4,7 @@
  * Always true: nodes are visited in the reverse of their order, and gradients that meet are added in the order in
  * which they arrive, so the order of every sum in a step graph follows from the forward model alone. A linear adds
  * its product for dX, then the one for dW: the mined nodes of the backward pass are numbered in pairs, from the loss
- * back. Rules: docs/spec/engine.md sections 4 to 6.
+ * back. Rules: ENGINE.md sections 4 to 6.
  */
 import { assert, must } from '../../base/assert.ts';
 import { decodeValues } from './fold.ts';

@@ -2,7 +2,7 @@
  * # Optimiser nodes: how the state of a step follows from its gradients.
  *
  * Always true: theta, m and v are flat vectors in the order of the parameters, and so are the gradients; parameters of
- * equal weight decay that stand together are one node. Source: docs/spec/engine.md section 9.
+ * equal weight decay that stand together are one node. Source: ENGINE.md section 9.
  */
 import { must } from '../../base/assert.ts';
 import type { Parameter } from './admission.ts';

@@ -11,7 +11,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
-import { CodecError } from '../../codec/index.ts';
+import { tryDecode } from '../../codec/index.ts';
 import { type AuthorityList, MAX_PROOF_BYTES } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
@@ -270,7 +270,7 @@ export class Grandpa implements Finality {
   }
 
   private hear(now: Millis, peer: string, bytes: Bytes): void {
-    const message = decode(bytes);
+    const message = tryDecode(GadgetMessage, bytes);
     if (message === undefined) {
       this.report(peer);
       return;
@@ -380,13 +380,4 @@ export class Grandpa implements Finality {
 export function lastProof(record: (name: string) => Bytes | undefined): LastProof | undefined {
   const bytes = record(LAST);
   return bytes === undefined ? undefined : LastProof.dec(bytes);
-}
-
-function decode(bytes: Bytes): GadgetMessage | undefined {
-  try {
-    return GadgetMessage.dec(bytes);
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@
  * Bytes are Substrate's GrandpaJustification. Judging is linear in the bytes; signatures come last.
  */
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
-import { CodecError } from '../../codec/index.ts';
+import { tryDecode } from '../../codec/index.ts';
 import { type Header, headerHash } from '../../primitives/header.ts';
 import { GrandpaJustification, type Target, voteMessage } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
@@ -41,7 +41,7 @@ export interface JustificationRules {
 
 /** Judges Substrate's bytes of a justification: for sync, warp sync and light clients. */
 export function verifyJustification(bytes: Bytes, rules: JustificationRules): JustificationVerdict {
-  const justification = decode(bytes);
+  const justification = tryDecode(GrandpaJustification, bytes);
   if (justification === undefined) return { ok: false, fault: 'Malformed' };
   const { target } = justification.commit;
   const fault =
@@ -90,16 +90,7 @@ export function justify(
 
 /** The block that a justification claims to prove; undefined when the bytes are none. */
 export function targetOf(bytes: Bytes): Target | undefined {
-  return decode(bytes)?.commit.target;
-}
-
-function decode(bytes: Bytes): GrandpaJustification | undefined {
-  try {
-    return GrandpaJustification.dec(bytes);
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
+  return tryDecode(GrandpaJustification, bytes)?.commit.target;
 }
 
 function faultOfWeight({ commit }: GrandpaJustification, voters: VoterSet): JustificationFault | undefined {

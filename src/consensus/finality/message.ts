@@ -27,7 +27,7 @@ import type { RoundState, SignedVote } from './round.ts';
 import type { SetChange } from './set-changes.ts';
 import type { RoundRecord, VoterMemory } from './voter.ts';
 
-// Two votes in each of two stages, and one proposal: 153 KiB.
+// Two votes in each of two stages, and one proposal: 150 KiB.
 const MAX_VOTES = 4 * MAX_AUTHORITIES + 1;
 // A vote in each stage, and a proposal.
 const MAX_OWN = 3;

@@ -1,12 +1,12 @@
 /**
  * # SetChanges: where, on each branch above the last finalized block, the authority set ends.
  *
- * Always true: a branch has at most one end that counts, the first: a change that is scheduled while one is pending, or
- * after an end that is not final yet, counts once that end is. Headers are read once each. At most one entry for each
- * unfinalized block.
+ * Always true: a branch has at most one end that counts, the first: a change that is scheduled above an end that is not
+ * final yet counts once that end is, and one between a change and its end never does (the runtime refuses it). Headers
+ * are read once each. At most one entry for each unfinalized block.
  */
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
-import { CodecError } from '../../codec/index.ts';
+import { tryDecode } from '../../codec/index.ts';
 import { itemsOf } from '../../primitives/digest.ts';
 import type { Header } from '../../primitives/header.ts';
 import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../../primitives/justification.ts';
@@ -75,18 +75,9 @@ export class SetChanges {
 /** The change that a header schedules. Forced changes are not followed: our runtime makes none. */
 function scheduledIn(header: Header): SetChange | undefined {
   for (const data of itemsOf(header.digest, 'Consensus', GRANDPA_ENGINE)) {
-    const log = decode(data);
+    // An item that we do not know schedules nothing: execution has approved of the digest.
+    const log = tryDecode(GrandpaLog, data);
     if (log?.type === 'ScheduledChange') return { end: header.number + log.value.delay, next: log.value.next };
   }
   return undefined;
-}
-
-function decode(data: Bytes): GrandpaLog | undefined {
-  try {
-    return GrandpaLog.dec(data);
-  } catch (error) {
-    // An item that we do not know schedules nothing: execution has approved of the digest.
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

@@ -6,12 +6,12 @@
  * of voters that takes effect later than in its own block is not followed: our runtime makes none.
  */
 import type { Bytes } from '../../base/bytes.ts';
-import { CodecError } from '../../codec/index.ts';
+import { tryDecode } from '../../codec/index.ts';
 import { blake2_256 } from '../../crypto/hash.ts';
 import { itemsOf } from '../../primitives/digest.ts';
 import { Header } from '../../primitives/header.ts';
 import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../../primitives/justification.ts';
-import type { WarpFragment, WarpProof } from '../../primitives/warp.ts';
+import type { WarpProof } from '../../primitives/warp.ts';
 import { type JustificationFault, verifyJustification } from './justification.ts';
 import type { Verify } from './round.ts';
 import { VoterSet } from './voter-set.ts';
@@ -51,7 +51,7 @@ export function followProof(from: WarpState, { fragments, finished }: WarpProof,
   let state = from;
   const proven: ProvenBlock[] = [];
   for (const [i, fragment] of fragments.entries()) {
-    const header = headerOf(fragment);
+    const header = tryDecode(Header, fragment.header);
     if (header === undefined) return { ok: false, fault: 'NoHeader' };
     if (header.number <= (proven.at(-1)?.number ?? state.number)) return { ok: false, fault: 'NotAbove' };
     const voters = VoterSet.of(state.authorities);
@@ -71,21 +71,8 @@ export function followProof(from: WarpState, { fragments, finished }: WarpProof,
 /** The voters that a header's own block hands over to; undefined when the set goes on. */
 export function changeAt(header: Header): AuthorityList | undefined {
   for (const data of itemsOf(header.digest, 'Consensus', GRANDPA_ENGINE)) {
-    const log = decoded(() => GrandpaLog.dec(data));
+    const log = tryDecode(GrandpaLog, data);
     if (log?.type === 'ScheduledChange' && log.value.delay === 0) return log.value.next;
   }
   return undefined;
-}
-
-function headerOf({ header }: WarpFragment): Header | undefined {
-  return decoded(() => Header.dec(header));
-}
-
-function decoded<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
 /**
  * # Watermark: how far the holder of a key has voted, told in a file that outlives the database.
  *
- * Always true: a mark only rises; it holds the votes of the last two rounds that its key spoke in, so that a voter whose
- * database is older than its votes can say them again: without them a round that needs his vote would never end, since
- * nobody else repeats it and another one he must not cast.
+ * Always true: a mark only rises; it holds the votes of the last two rounds that its key spoke in, so that a voter
+ * whose database is older than its votes can say them again: without them a round that needs his vote would never end,
+ * since nobody else repeats it and another one he must not cast.
  */
 import type { Bytes } from '../../base/bytes.ts';
 import type { GrandpaStage } from '../../primitives/justification.ts';

@@ -6,7 +6,7 @@
  * needs more than the language and TextEncoder: it runs in a browser as it is. Memory is one set of voters.
  */
 import { type Bytes, equal } from '../../base/bytes.ts';
-import { CodecError } from '../../codec/index.ts';
+import { tryDecode } from '../../codec/index.ts';
 import { ed25519VerifyReference } from '../../crypto/ed25519.ts';
 import { Header, headerHash } from '../../primitives/header.ts';
 import { FinalityProof } from '../../primitives/justification.ts';
@@ -47,7 +47,7 @@ export class LightClient {
 
   /** Follows a piece of a warp proof (SCALE of WarpProof); its last header is final. */
   follow(bytes: Bytes): LightVerdict {
-    const proof = decoded(() => WarpProof.dec(bytes));
+    const proof = tryDecode(WarpProof, bytes);
     if (proof === undefined || proof.fragments.length === 0) return failed('Malformed');
     const verdict = followProof(this.set, proof, this.verify);
     const last = verdict.ok ? verdict.proven.at(-1) : undefined;
@@ -58,8 +58,8 @@ export class LightClient {
 
   /** Whether a header (SCALE) is final by what `grandpa_proveFinality` answered for its height. */
   prove(header: Bytes, proof: Bytes): LightVerdict {
-    const first = decoded(() => Header.dec(header));
-    const answer = decoded(() => FinalityProof.dec(proof));
+    const first = tryDecode(Header, header);
+    const answer = tryDecode(FinalityProof, proof);
     if (first === undefined || answer === undefined) return failed('Malformed');
     const { set } = this;
     const chain = [first, ...answer.unknownHeaders];
@@ -100,13 +100,4 @@ function isChain(headers: readonly Header[]): boolean {
 
 function failed(fault: LightFault): LightVerdict {
   return { ok: false, fault };
-}
-
-function decoded<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

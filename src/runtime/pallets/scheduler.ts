@@ -5,7 +5,7 @@
  * at most 50 calls, and those of a block weigh at most `MaximumWeight`: what does not fit is made in the next ones, in
  * the order of priority (lowest first) and place.
  */
-import { type Codec, CodecError, option, u8, u32 } from '../../codec/index.ts';
+import { option, tryDecode, u8, u32 } from '../../codec/index.ts';
 import type { Link, RuntimeCall } from '../calls.ts';
 import { dispatchError, resultOf } from '../errors.ts';
 import { originOf } from '../origins.ts';
@@ -189,7 +189,9 @@ function workOffOne(at: SchedulerScope, link: Link, when: number, budget: Budget
 /** Makes one call, or drops it where no block could; false where it must wait for the next block. */
 function make(at: SchedulerScope, link: Link, address: TaskAddress, task: Scheduled, budget: Budget): boolean {
   const report = { task: address, id: task.maybe_id };
-  const call = decoded(link.Call, encodedOf(at, task.call));
+  const encoded = encodedOf(at, task.call);
+  // An older runtime may have known a call that this one does not.
+  const call = encoded && tryDecode(link.Call, encoded);
   if (call === undefined) {
     giveUp(at, address, task);
     at.emit.CallUnavailable(report);
@@ -208,17 +210,6 @@ function make(at: SchedulerScope, link: Link, address: TaskAddress, task: Schedu
   at.emit.Dispatched({ ...report, result: resultOf(error) });
   follow(at, address, task, error !== undefined);
   return true;
-}
-
-/** The call that bytes spell: an older runtime may have known one that this one does not. */
-function decoded(codec: Codec<RuntimeCall>, bytes: Uint8Array | undefined): RuntimeCall | undefined {
-  if (bytes === undefined) return undefined;
-  try {
-    return codec.dec(bytes);
-  } catch (error) {
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }
 
 function invariant(at: SchedulerScope): true | string {

@@ -6,7 +6,7 @@
  */
 import { must } from '../../base/assert.ts';
 import { type Bytes, equal } from '../../base/bytes.ts';
-import { bytes, CodecError, option, tuple, vec } from '../../codec/index.ts';
+import { bytes, option, tryDecode, tuple, vec } from '../../codec/index.ts';
 import type { Chain } from '../chain.ts';
 import { ConfigError } from '../config.ts';
 import { storageDeposit } from '../deposits.ts';
@@ -218,13 +218,8 @@ const sessionKeysApi = {
       args: { encoded: bytes },
       output: option(vec(tuple(bytes, KeyTypeId))),
       run(_, { encoded }): [Bytes, Bytes][] | undefined {
-        try {
-          return typedKeys(SessionKeys.dec(encoded)).map(([type, key]) => [key, type]);
-        } catch (error) {
-          // What clients hand in may be anything.
-          if (error instanceof CodecError) return undefined;
-          throw error;
-        }
+        const keys = tryDecode(SessionKeys, encoded);
+        return keys && typedKeys(keys).map(([type, key]) => [key, type]);
       },
     }),
   },

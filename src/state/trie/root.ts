@@ -1,15 +1,9 @@
-/** # Root: the one hash that stands for keys and values, or for a list (Polkadot spec, "ordered root"). */
+/** # Root: the one hash that stands for a list (Polkadot spec, "ordered root"). */
 import type { Bytes } from '../../base/bytes.ts';
 import { finish, type Work } from '../../base/work.ts';
 import { compactU32 } from '../../codec/index.ts';
 import { keyOf } from '../key.ts';
 import { KEYS_A_PIECE, StateTree } from '../tree.ts';
-import type { StateVersion } from './node.ts';
-
-/** Root of the trie of these keys and values; of equal keys the last one counts. */
-export function trieRoot(entries: Iterable<readonly [Bytes, Bytes]>, version: StateVersion): Bytes {
-  return StateTree.from(entries, version).root;
-}
 
 /** Root of a list under the keys compact(0), compact(1), …, layout V0: the extrinsics root of a block. */
 export function orderedRoot(values: readonly Bytes[]): Bytes {

@@ -5,12 +5,12 @@ import { admit } from '../../../src/compute/graph/admission.ts';
 import { compile } from '../../../src/compute/graph/compile.ts';
 import { tensorOf } from '../../../src/compute/graph/ir.ts';
 import { elements, type OnnxModel } from '../../../src/compute/graph/onnx.ts';
-import { withParameters } from '../../../src/compute/models/export.ts';
 import { PlanRunner } from '../../../src/compute/plan/executor.ts';
 import { plainGemm } from '../../../src/compute/plan/gemm-backend.ts';
 import { planStep } from '../../../src/compute/plan/planner.ts';
 import { interpret } from './interpreter.ts';
 import { operatorModels, scalarLoss } from './operator-models.ts';
+import { withParameters } from './with-parameters.ts';
 
 /** Distinct values in [-1, 1], away from ties and kinks. */
 const sample = (n: number, shift: number): Float32Array =>

@@ -15,12 +15,13 @@ import type { OnnxModel } from '../../../src/compute/graph/onnx.ts';
 import { readModel } from '../../../src/compute/graph/onnx-read.ts';
 import { writeModel } from '../../../src/compute/graph/onnx-write.ts';
 import { charTransformer } from '../../../src/compute/models/char-transformer.ts';
-import { exportSafetensors, withParameters } from '../../../src/compute/models/export.ts';
+import { exportSafetensors } from '../../../src/compute/models/export.ts';
 import { initialWeights } from '../../../src/compute/models/initial-weights.ts';
 import { mlp } from '../../../src/compute/models/mlp.ts';
 import { readSafetensors } from '../../../src/compute/models/safetensors.ts';
 import { mergeModels, sumOfOutputs } from './merged-model.ts';
 import { operatorModels, scalarLoss } from './operator-models.ts';
+import { withParameters } from './with-parameters.ts';
 
 const TIMEOUT = { timeoutMs: 120_000 };
 const ADAMW = { kind: 'adamw', b1: 0.9, b2: 0.95, eps: 1e-8, weightDecay: 0.01 } as const;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { concat } from '../../../src/base/bytes.ts';
 import { operandRoot, panelLeaf } from '../../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../../src/compute/pouw/noise.ts';
 import { buildOpening, decodeOpening, encodeOpening, type Opening } from '../../../src/compute/pouw/opening.ts';
@@ -148,13 +149,14 @@ test('no bytes of a peer make the check throw', () => {
   );
 });
 
-test('an opening is its bytes, and no other bytes are it', () => {
+test('an opening is both panels raw, then both paths, and no other bytes are it', () => {
   for (const profile of PROFILES) {
     const panel = Int8Array.from({ length: 16 * profile.slab }, (_, i) => (i % 128) - 64);
     const sibling = new Uint8Array(32).fill(4);
     const opening = { panelA: panel, panelB: panel.toReversed(), pathA: [sibling], pathB: [] };
     const bytes = encodeOpening(opening);
-    assert.equal(bytes.length, 32 * profile.slab + 34);
+    const panels = [opening.panelA, opening.panelB].map((one) => new Uint8Array(one));
+    assert.deepEqual(bytes, concat(...panels, Uint8Array.of(4), sibling, Uint8Array.of(0)));
     assert.deepEqual(decodeOpening(bytes, profile), opening);
     assert.equal(decodeOpening(bytes.slice(1), profile), undefined);
   }

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Listening } from '../../../src/consensus/finality/listening.ts';
-import { Parliament, SESSION, T, type Weather } from './parliament.ts';
+import { ManyGadgets, SESSION } from './many-gadgets.ts';
+import { T, type Weather } from './under-weather.ts';
 
 const FOUR = ['alice', 'bob', 'charlie', 'dave'];
 const CALM: Weather = { loss: 0, delayMs: T / 2, crashes: 0 };
@@ -10,9 +11,9 @@ const CALM: Weather = { loss: 0, delayMs: T / 2, crashes: 0 };
 const ROUGH: Weather = { loss: 10, delayMs: T, crashes: 0 };
 const LISTEN = 8 * T;
 
-const finalOf = (world: Parliament, name: string) => world.member(name).memory.finalized.number;
+const finalOf = (world: ManyGadgets, name: string) => world.member(name).memory.finalized.number;
 
-// The parliament fails where anybody says two things in one place, and where anybody could prove it.
+// A run fails where anybody says two things in one place, and where anybody could prove it.
 for (const [how, backupAt] of [
   ['an empty disk', undefined],
   ['an old copy of the disk', 30],
@@ -20,7 +21,7 @@ for (const [how, backupAt] of [
 ] as const) {
   test(`a second node with ${how} hears the first and says nothing, set after set, and is told why once in each`, () => {
     for (const seed of [1, 2, 3]) {
-      const world = new Parliament(seed, [FOUR], ROUGH);
+      const world = new ManyGadgets(seed, [FOUR], ROUGH);
       world.run((backupAt ?? 60) * T);
       const disk = backupAt === undefined ? undefined : world.backup('dave');
       world.run((60 - (backupAt ?? 60)) * T);
@@ -39,7 +40,7 @@ for (const [how, backupAt] of [
 
 test('when the first has stopped the second votes, though its disk is empty and its watermark lost', () => {
   for (const seed of [1, 2, 3]) {
-    const world = new Parliament(seed, [FOUR], CALM);
+    const world = new ManyGadgets(seed, [FOUR], CALM);
     world.run(60 * T);
     world.stop('dave');
     const twin = world.twin('dave');
@@ -54,7 +55,7 @@ test('when the first has stopped the second votes, though its disk is empty and 
 
 test('validators who all start again at once finalize after two rounds of listening, four at the most', () => {
   const waits = [1, 2, 3, 4, 5].map((seed) => {
-    const world = new Parliament(seed, [FOUR], CALM);
+    const world = new ManyGadgets(seed, [FOUR], CALM);
     world.run(50 * T);
     // What is in the air when they stop may still finalize a block or two below the best.
     const built = Math.max(...world.chain.all().map(({ number }) => number));

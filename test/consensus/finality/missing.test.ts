@@ -2,32 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Bytes } from '../../../src/base/bytes.ts';
-import type {
-  Finality,
-  FinalityEffect,
-  FinalityInput,
-  FinalityView,
-} from '../../../src/consensus/finality/finality.ts';
+import type { FinalityView } from '../../../src/consensus/finality/finality.ts';
 import { Round } from '../../../src/consensus/finality/round.ts';
 import { voteMessage } from '../../../src/primitives/justification.ts';
 import type { BlockRef } from '../../../src/state/store.ts';
 import { effectOf, type MadeBlock, makeBlock, Node } from '../world.ts';
+import { Told } from './told.ts';
 import { keyOf, plainSignature, plainVerify, votersOf } from './trees.ts';
-
-/** A gadget that says what it is told to, and keeps the view. */
-class Told implements Finality {
-  says: FinalityEffect[] = [];
-  view: FinalityView | undefined;
-
-  step(_now: number, _input: FinalityInput, view: FinalityView): readonly FinalityEffect[] {
-    this.view = view;
-    return this.says.splice(0);
-  }
-
-  wakeAt(): undefined {
-    return undefined;
-  }
-}
 
 const refOf = ({ hash, decoded }: MadeBlock): BlockRef => ({ hash, number: decoded.number });
 

@@ -3,27 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Bytes, equal, toHex } from '../../../src/base/bytes.ts';
 import { Author } from '../../../src/consensus/author.ts';
-import type { Finality, FinalityEffect, FinalityInput } from '../../../src/consensus/finality/finality.ts';
 import { MemoryStore } from '../../../src/state/level/memory-store.ts';
 import { consensusRules, effectOf, type MadeBlock, MINERS, makeBlock, Node, note, refusalOf } from '../world.ts';
+import { Told } from './told.ts';
 
 const [alice, bob] = MINERS;
 const PROOF = Uint8Array.of(1, 2, 3);
-
-/** A gadget that says what it is told to, and keeps what it hears. */
-class Told implements Finality {
-  says: FinalityEffect[] = [];
-  readonly heard: FinalityInput[] = [];
-
-  step(_now: number, input: FinalityInput): readonly FinalityEffect[] {
-    this.heard.push(input);
-    return this.says.splice(0);
-  }
-
-  wakeAt(): undefined {
-    return undefined;
-  }
-}
 
 /** Two branches on block 1: two blocks of Alice, four of Bob, which are the best chain. */
 function forked() {

@@ -20,6 +20,7 @@ import { MAX_CHECKING, MAX_OPEN, MAX_RECENT } from '../../../src/runtime/pallets
 import { RewardsDeclared } from '../../../src/runtime/pallets/rewards.ts';
 import { System } from '../../../src/runtime/pallets/system.ts';
 import { storageKey } from '../../../src/runtime/storage.ts';
+import { dice } from '../../base/dice.ts';
 import {
   type ChainBlock,
   ComputeChain,
@@ -38,18 +39,12 @@ const RUNS = 3;
 /** Seeds that are always run: a world of misses and lapses, and one in which nearly all work is accepted. */
 const WORLDS = [3, 4];
 
-/** Numbers of one seed (mulberry32). */
+/** Draws of one seed. */
 class Luck {
-  private state: number;
-  constructor(seed: number) {
-    this.state = seed >>> 0;
-  }
+  readonly below: (n: number) => number;
 
-  below(n: number): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % n;
+  constructor(seed: number) {
+    this.below = dice(seed);
   }
 
   /** True in `percent` of a hundred cases. */

@@ -5,7 +5,7 @@
  * own, and no proof of one chain or account serves on another.
  */
 import { type Bytes, concat, utf8 } from '../../../base/bytes.ts';
-import { type Codec, CodecError, fixed, named, type Of, struct } from '../../../codec/index.ts';
+import { type Codec, fixed, named, type Of, struct, tryDecode } from '../../../codec/index.ts';
 import type { Chain } from '../../chain.ts';
 import type { AccountId } from '../../types.ts';
 import { genesisHash } from '../bare.ts';
@@ -51,7 +51,7 @@ export const OwnershipProof = struct({ grandpa: fixed(64), authoring: fixed(64),
 
 /** Whether the proof shows that the account's node holds all three keys. */
 export function ownsKeys(chain: Chain, account: AccountId, keys: SessionKeys, proof: Bytes): boolean {
-  const signatures = decoded(proof);
+  const signatures = tryDecode(OwnershipProof, proof);
   if (signatures === undefined) return false;
   const message = ownershipMessage(genesisHash(chain), account, keys);
   const authoring = { type: 'Sr25519', value: signatures.authoring } as const;
@@ -60,14 +60,4 @@ export function ownsKeys(chain: Chain, account: AccountId, keys: SessionKeys, pr
     chain.host.verifyEd25519(signatures.compute, message, keys.compute) &&
     chain.host.verify(authoring, message, keys.authoring)
   );
-}
-
-function decoded(proof: Bytes): Of<typeof OwnershipProof> | undefined {
-  try {
-    return OwnershipProof.dec(proof);
-  } catch (error) {
-    // A proof comes from outside.
-    if (error instanceof CodecError) return undefined;
-    throw error;
-  }
 }

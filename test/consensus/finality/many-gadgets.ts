@@ -1,9 +1,8 @@
 /**
- * # Parliament: gadgets over several authority sets, under a virtual clock and a seed.
+ * # Many gadgets: gadgets over several authority sets under weather (under-weather.ts).
  *
- * The gadget is the real one; blocks are headers, and every twelfth schedules the next set. A node is a gadget, its view
- * of the chain, and a disk that holds what was persisted; a crash drops what was not performed yet. Everything that an
- * honest node says is checked as it is said: one vote a stage, round and set, whatever was restarted how.
+ * The machine is the real one, the gadget; every twelfth block schedules the next set, and the disk holds what was
+ * persisted. What members say is checked as they say it: one vote a stage, round and set, whatever was restarted how.
  */
 import assert from 'node:assert/strict';
 import { must } from '../../../src/base/assert.ts';
@@ -18,21 +17,11 @@ import type { Watermark } from '../../../src/consensus/finality/watermark.ts';
 import type { DigestItem } from '../../../src/primitives/digest.ts';
 import { type AuthorityList, GrandpaLog } from '../../../src/primitives/justification.ts';
 import type { BlockRef } from '../../../src/state/store.ts';
-import { Headers } from './headers.ts';
 import { keyOf, plainSignature, plainVerify } from './trees.ts';
+import { newProcess, type Process, T, UnderWeather, type Weather } from './under-weather.ts';
 
-export const T = 1_000;
-const BLOCK_MS = 3_000;
 /** A set lasts so many blocks. */
 export const SESSION = 12;
-
-export interface Weather {
-  /** Of 100 messages. */
-  readonly loss: number;
-  readonly delayMs: number;
-  /** Of 100 effects that a crash follows. */
-  readonly crashes: number;
-}
 
 /** What a disk holds. */
 interface Disk {
@@ -41,26 +30,17 @@ interface Disk {
   finalized: BlockRef;
 }
 
-export interface Member {
-  readonly name: string;
+export interface Member extends Process {
   /** With whose key it votes: its own, unless it is a twin. */
   readonly voter: string;
   /** Votes that it cast, and what it was told of others who cast some with its key. */
   votes: number;
   readonly doubles: string[];
-  readonly chain: Headers;
-  readonly waiting: Map<string, Made>;
   /** As the process sees it, and as it survives. */
   memory: Disk;
   disk: Disk;
   mark: Watermark | undefined;
   gadget: Grandpa | undefined;
-  wake: number | undefined;
-}
-
-interface Made {
-  readonly parent: string;
-  readonly digest: readonly DigestItem[];
 }
 
 const copy = ({ records, proofs, finalized }: Disk): Disk => ({
@@ -70,19 +50,13 @@ const copy = ({ records, proofs, finalized }: Disk): Disk => ({
 });
 
 function newMember(name: string, voter: string): Member {
-  const chain = new Headers();
-  const disk = { records: new Map(), proofs: new Map(), finalized: chain.ref('0') };
-  const process = { gadget: undefined, wake: undefined, mark: undefined };
-  return { name, voter, votes: 0, doubles: [], chain, waiting: new Map(), memory: copy(disk), disk, ...process };
+  const process = newProcess(name);
+  const disk = { records: new Map(), proofs: new Map(), finalized: process.chain.ref('0') };
+  return { ...process, voter, votes: 0, doubles: [], memory: copy(disk), disk, gadget: undefined, mark: undefined };
 }
 
-export class Parliament {
-  now = 0;
-  weather: Weather;
-  crashed = 0;
+export class ManyGadgets extends UnderWeather<Member> {
   readonly members: Member[];
-  /** Everything that was ever built. */
-  readonly chain = new Headers();
   /** Names of members who hear and say nothing. */
   readonly away = new Set<string>();
   /** The proofs of blocks that ended sets, by set id. */
@@ -91,21 +65,14 @@ export class Parliament {
   private readonly sets: readonly (readonly string[])[];
   private readonly delay: number;
   private readonly said = new Map<string, string>();
-  private readonly made: [string, Made][] = [];
-  private readonly events: { at: number; seq: number; run: () => void }[] = [];
-  private seq = 0;
-  private state: number;
-  private built = 0;
 
   /** `sets`: who votes in each set in turn, the last for ever; `delay`: blocks from a change to its effect. */
   constructor(seed: number, sets: readonly (readonly string[])[], weather: Weather, delay = 0) {
-    this.state = seed >>> 0;
+    super(seed, weather);
     this.sets = sets;
-    this.weather = weather;
     this.delay = delay;
     this.members = [...new Set(sets.flat())].sort().map((name) => newMember(name, name));
-    for (const member of this.members) this.start(member);
-    this.after(BLOCK_MS, () => this.build());
+    this.begin();
   }
 
   member(name: string): Member {
@@ -115,24 +82,10 @@ export class Parliament {
     );
   }
 
-  run(ms: number): void {
-    const end = this.now + ms;
-    for (;;) {
-      this.events.sort((a, b) => a.at - b.at || a.seq - b.seq);
-      const next = this.events[0];
-      if (next === undefined || next.at > end) break;
-      this.events.shift();
-      this.now = next.at;
-      next.run();
-    }
-    this.now = end;
-  }
-
   /** Stops a process; it starts again from `disk`, or from what it persisted. */
   restart(name: string, disk?: Disk): void {
     const member = this.member(name);
-    member.gadget = undefined;
-    member.wake = undefined;
+    this.stopNow(member);
     if (disk !== undefined) member.disk = copy(disk);
     this.start(member);
   }
@@ -149,9 +102,7 @@ export class Parliament {
 
   /** Ends a process for good. */
   stop(name: string): void {
-    const member = this.member(name);
-    member.gadget = undefined;
-    member.wake = undefined;
+    this.stopNow(this.member(name));
     this.away.add(name);
   }
 
@@ -160,63 +111,28 @@ export class Parliament {
     return copy(this.member(name).disk);
   }
 
-  below(n: number): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) % n;
-  }
-
   authorities(setId: number): AuthorityList {
     const names = this.sets[Math.min(setId, this.sets.length - 1)] ?? [];
     return names.map((name): [Bytes, bigint] => [keyOf(name), 1n]);
   }
 
-  private after(ms: number, run: () => void): void {
-    this.events.push({ at: this.now + ms, seq: this.seq++, run });
+  protected processes(): readonly Member[] {
+    return this.members;
   }
 
-  /** Somebody's block on what he holds best, or, one time in four, beside it: a fork. Blocks are late, never lost. */
-  private build(): void {
-    const name = `${++this.built}`;
-    const { chain, memory } = this.members[this.below(this.members.length)] as Member;
-    const best = must(chain.bestOn(memory.finalized), 'what is final is known');
-    const beside = this.below(4) === 0 && best.number > memory.finalized.number;
-    const on = beside ? must(chain.ancestor(best.hash, best.number - 1), 'a parent') : best;
-    const parent = must(chain.name(on), 'a name');
-    const digest = this.digestAt(on.number + 1);
-    this.chain.growWith(digest, parent, name);
-    this.made.push([name, { parent, digest }]);
-    for (const member of this.members) {
-      this.after(this.below(this.weather.delayMs), () => this.bring(member, name, { parent, digest }));
-    }
-    this.after(BLOCK_MS, () => this.build());
+  protected finalOf({ memory }: Member): BlockRef {
+    return memory.finalized;
   }
 
   /** Heights of one session schedule the same set on every branch, as a chain of sessions does. */
-  private digestAt(number: number): DigestItem[] {
+  protected digestAt(number: number): DigestItem[] {
     if (number % SESSION !== 0) return [];
     const next = this.authorities(number / SESSION);
     const data = GrandpaLog.enc({ type: 'ScheduledChange', value: { next, delay: this.delay } });
     return [{ type: 'Consensus', value: { engine: 'FRNK', data } }];
   }
 
-  private bring(member: Member, name: string, made: Made): void {
-    member.waiting.set(name, made);
-    for (let found = true; found; ) {
-      found = false;
-      for (const [block, { parent, digest }] of member.waiting) {
-        if (!member.chain.has(parent)) continue;
-        member.chain.growWith(digest, parent, block);
-        member.waiting.delete(block);
-        found = true;
-      }
-    }
-    this.tell(member, { type: 'head' });
-  }
-
-  private start(member: Member): void {
+  protected start(member: Member): void {
     member.memory = copy(member.disk);
     const id = keyOf(member.voter);
     member.gadget = new Grandpa({
@@ -228,6 +144,10 @@ export class Parliament {
       keepEvery: 8,
     });
     this.tell(member, { type: 'tick' });
+  }
+
+  protected end(member: Member): void {
+    member.gadget = undefined;
   }
 
   private viewOf({ chain, memory }: Member): FinalityView {
@@ -243,7 +163,7 @@ export class Parliament {
     };
   }
 
-  private tell(member: Member, input: FinalityInput): void {
+  protected tell(member: Member, input: FinalityInput): void {
     const { gadget } = member;
     if (gadget === undefined) return;
     const effects = gadget.step(this.now, input, this.viewOf(member));
@@ -259,22 +179,7 @@ export class Parliament {
       this.perform(member, effect);
     }
     if (finalized.length > 0) member.disk = copy(member.memory);
-    const wake = gadget.wakeAt();
-    if (wake === undefined || wake === member.wake) return;
-    assert.ok(wake > this.now, 'a gadget asks to be woken in the future');
-    member.wake = wake;
-    this.after(wake - this.now, () => {
-      if (member.wake !== wake) return;
-      member.wake = undefined;
-      this.tell(member, { type: 'tick' });
-    });
-  }
-
-  private crash(member: Member): void {
-    this.crashed++;
-    member.gadget = undefined;
-    member.wake = undefined;
-    this.after(1 + this.below(10 * T), () => this.start(member));
+    this.wakeAt(member, gadget.wakeAt());
   }
 
   private perform(member: Member, effect: FinalityEffect): void {
@@ -307,10 +212,8 @@ export class Parliament {
   }
 
   private send(from: Member, to: Member, message: Bytes): void {
-    if (this.away.has(from.name) || this.away.has(to.name) || this.below(100) < this.weather.loss) return;
-    this.after(1 + this.below(this.weather.delayMs), () =>
-      this.tell(to, { type: 'message', peer: from.name, message }),
-    );
+    if (this.away.has(from.name) || this.away.has(to.name)) return;
+    this.carry(() => this.tell(to, { type: 'message', peer: from.name, message }));
   }
 
   private check(member: Member, bytes: Bytes): void {
@@ -344,9 +247,6 @@ export class Parliament {
     }
     memory.finalized = block;
     if (keep) memory.proofs.set(toHex(block.hash), bytes);
-    for (const { memory: other } of this.members) {
-      const [low, high] = other.finalized.number < block.number ? [other.finalized, block] : [block, other.finalized];
-      assert.ok(standsOn(this.chain, high, low), 'what is final is on one branch');
-    }
+    this.ensureOneBranch(block, this.members);
   }
 }
