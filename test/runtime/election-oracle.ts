@@ -17,7 +17,7 @@ export interface Profile {
 }
 
 export const account = (n: number) => littleEndian(BigInt(n), 32).reverse();
-export const numberOf = (who: Uint8Array) => Number(fromLittleEndian(who.slice().reverse()));
+const numberOf = (who: Uint8Array) => Number(fromLittleEndian(who.slice().reverse()));
 
 function electionOf({ seats, candidates, votes }: Profile): Election {
   return {

@@ -6,7 +6,6 @@
 
 export const ELECTION_FAULTS = {
   BadSeats: 'the number of seats is a whole number within the bound',
-  TooManyLots: 'seats by lot stay below a third of all seats',
   TooManyCandidates: 'there are more candidates than an election may have',
   TooManyVoters: 'there are more voters than an election may have: take the richest (bags.ts)',
   TooManyApprovals: 'a voter approves more candidates than one may',

@@ -23,7 +23,7 @@ export interface Weighed {
   readonly stake: bigint;
 }
 
-/** Every seat with its weight. `3 * drawn < all` in number (seats.ts) is what keeps the lot below a third here. */
+/** Every seat with its weight. `3 * drawn < all` in number (lots.ts) is what keeps the lot below a third here. */
 export function weighSeats(seats: {
   readonly voted: readonly Seated[];
   readonly bootstrap: readonly Seated[];

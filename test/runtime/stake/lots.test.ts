@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { littleEndian } from '../../../src/base/bytes.ts';
 import { Dice } from '../../../src/runtime/dice.ts';
-import { lotSeed } from '../../../src/runtime/election/seats.ts';
+import { lotSeed } from '../../../src/runtime/election/lots.ts';
 import { ComputePowDeclared } from '../../../src/runtime/pallets/compute-pow.ts';
 import { ERA, StakeChain, somebody, UNIT } from './stake-chain.ts';
 

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { must } from '../../../src/base/assert.ts';
 import { compare } from '../../../src/base/bytes.ts';
 import type { Voter } from '../../../src/runtime/election/ballots.ts';
+import { mostLots } from '../../../src/runtime/election/lots.ts';
 import type { Round } from '../../../src/runtime/election/phragmen.ts';
 import { seqPhragmen } from '../../../src/runtime/election/phragmen.ts';
 import {
@@ -15,7 +16,6 @@ import {
   seatOn,
   sharesOf,
 } from '../../../src/runtime/election/pieces.ts';
-import { mostLots } from '../../../src/runtime/election/seats.ts';
 import { SEAT_WEIGHT, weighSeats } from '../../../src/runtime/election/weights.ts';
 
 const account = (n: number): Uint8Array => new Uint8Array(32).fill(n & 255).fill(n >> 8, 0, 1);

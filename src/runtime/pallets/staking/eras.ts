@@ -6,8 +6,8 @@
  */
 import { type Bytes, compare, equal } from '../../../base/bytes.ts';
 import type { Chain } from '../../chain.ts';
+import { drawLots, lotSeed, mostLots } from '../../election/lots.ts';
 import type { Standing } from '../../election/pieces.ts';
-import { drawLots, lotSeed, mostLots } from '../../election/seats.ts';
 import { type Weighed, weighSeats } from '../../election/weights.ts';
 import { settledHeight } from '../../heights.ts';
 import { ComputePowDeclared } from '../compute-pow.ts';
