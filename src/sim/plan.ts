@@ -9,7 +9,7 @@ import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
 import type { CrashPoint } from './parts.ts';
 import { ORDINARY_VICES, type ViceName } from './vices.ts';
-import { MAX_WEIGHT } from './world.ts';
+import { MAX_WEIGHT } from './work-world.ts';
 
 /** Times are in ms from the start, nodes are numbers. */
 export type Fault =

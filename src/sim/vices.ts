@@ -94,7 +94,7 @@ function otherBlock(node: SimNode, block: BlockRef): BlockRef {
 /** Words in the name of others that they never signed: votes, records of rounds, proofs. */
 function forged(node: SimNode, to: number, message: Bytes): Bytes {
   const said = GadgetMessage.dec(message);
-  const keys = node.place.world.members.map(({ voteKey }) => voteKey);
+  const keys = node.place.world.members.map(({ voteKeys }) => voteKeys[0]);
   const lie = (like: Pick<SignedVote, 'round' | 'setId'>, stage: SignedVote['stage'], id: Bytes, target: BlockRef) => {
     const { hash, number } = target;
     return { ...like, stage, id, target: { hash, number }, signature: signVote(blake2_256(id), hash) };
@@ -193,5 +193,5 @@ function stamped(node: SimNode, now: number): number {
 
 /** Comes when blocks are cheap, and goes when they are dear. */
 function hopped(node: SimNode, difficulty: bigint): number {
-  return node.place.world.isCheap(difficulty) ? 4 : 0;
+  return difficulty <= node.place.world.rules.difficulty.initial ? 4 : 0;
 }

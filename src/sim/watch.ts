@@ -16,7 +16,7 @@ import { MAX_DRIFT_MS } from '../consensus/rules.ts';
 import { voteMessage } from '../primitives/justification.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { SimNode } from './node.ts';
-import { isSigned, setAfter, setOf, type World } from './world.ts';
+import { isSigned, type NamedSet, type World } from './world.ts';
 
 /** What can go wrong: name -> sentence. */
 export const FAULTS = {
@@ -141,6 +141,9 @@ export class Watch {
     }
   }
 
+  /** Evidence against somebody is on its way to the chain. */
+  accuses(_node: SimNode): void {}
+
   private witness(vote: SignedVote): void {
     const id = toHex(vote.id);
     const target = toHex(vote.target.hash);
@@ -171,8 +174,9 @@ export class Watch {
       }
     }
     if (vote.stage === 'precommit') {
-      const weight = support(store, current, this.world.votersOf(state.setId), vote.target);
-      if (weight !== undefined && weight < this.world.votersOf(state.setId).threshold) {
+      const { setId, voters } = this.world.setAfter(store, store.settled);
+      const weight = setId === state.setId ? support(store, current, voters, vote.target) : undefined;
+      if (weight !== undefined && weight < voters.threshold) {
         this.report('unfaithful', node.name, `precommits to #${vote.target.number} by a prevote weight of ${weight}`);
       }
     }
@@ -207,15 +211,14 @@ export class Watch {
     const { finality, store } = node.machines;
     const state = finality.state?.();
     if (state === undefined) return;
-    const due = setAfter(store.settled.number);
-    const [total, stake] = [state.voters.total, this.world.votersOf(due).total];
-    if (state.setId !== due) this.report('set', node.name, `${state.setId} of ${due} after #${store.settled.number}`);
-    else if (total !== stake) this.report('set', node.name, `weight ${total} of ${stake} in set ${due}`);
+    const due = this.world.setAfter(store, store.settled);
+    const after = `after #${store.settled.number}`;
+    if (state.setId !== due.setId) this.report('set', node.name, `${state.setId} of ${due.setId} ${after}`);
+    else if (!isSame(state.voters, due)) this.report('set', node.name, `other weights in set ${due.setId} ${after}`);
   }
 
   private judged(node: SimNode, target: BlockRef, justification: Bytes | undefined): void {
-    const setId = setOf(target.number);
-    const rules = { voters: this.world.votersOf(setId), setId, verify: isSigned, target };
+    const rules = { ...this.world.setOf(node.machines.store, target), verify: isSigned, target };
     const verdict = justification && verifyJustification(justification, rules);
     if (verdict?.ok === true) return;
     const detail = `#${target.number}: ${verdict === undefined ? 'no proof' : JUSTIFICATION_FAULTS[verdict.fault]}`;
@@ -238,14 +241,21 @@ export class Watch {
   }
 
   private isVicious(id: string): boolean {
-    return this.world.members.some(({ voteKey, name }) => toHex(voteKey) === id && this.vicious.has(name));
+    return this.world.members.some(
+      ({ voteKeys, name }) => this.vicious.has(name) && voteKeys.some((key) => toHex(key) === id),
+    );
   }
 
   readonly vicious = new Set<string>();
 
   private nameOf(id: string): string {
-    return this.world.members.find(({ voteKey }) => toHex(voteKey) === id)?.name ?? id;
+    return this.world.members.find(({ voteKeys }) => voteKeys.some((key) => toHex(key) === id))?.name ?? id;
   }
+}
+
+function isSame(voters: VoterSet, due: NamedSet): boolean {
+  if (voters.voters.length !== due.voters.voters.length) return false;
+  return voters.voters.every(({ id, weight }) => due.voters.get(id)?.weight === weight);
 }
 
 /** Whether a block stands on another; undefined where one of them is not known any more. */
