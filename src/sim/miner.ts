@@ -34,7 +34,6 @@ export class Miner implements Authoring {
   start(): void {
     const { store, pool } = this.node.machines;
     this.machine = new Author({ rules: this.world.rules, store, ready: () => pool.ready() });
-    this.head();
   }
 
   setPower(factor: number): void {

@@ -78,6 +78,7 @@ export class SimNode {
   start(): void {
     this.life++;
     this.machines = this.assemble();
+    this.authoring.start();
     this.isUp = true;
     this.place.trace.note(this.place.clock.now, this.name, 'starts', this.machines.store.best.number);
     this.place.observer.started(this);
@@ -87,7 +88,7 @@ export class SimNode {
       other.onSync({ type: 'connected', peer: this.name });
     }
     this.onChain({ type: 'tick' });
-    if (this.isUp) this.authoring.start();
+    if (this.isUp) this.authoring.head();
   }
 
   /** Stops at once, and starts again after a while. */
@@ -299,6 +300,11 @@ export class SimNode {
     this.outbox.wrote(sync);
   }
 
+  /** Does something that relies on all that was written so far. */
+  onceDurable(work: () => void): void {
+    this.outbox.once(work);
+  }
+
   // ---- finality messages
 
   private say(message: Bytes): void {
@@ -432,19 +438,23 @@ export class SimNode {
 
   onPool(input: PoolInput): void {
     this.guard(() => {
-      const { network, index } = this.place;
       for (const effect of this.machines.pool.step(this.now, input)) {
-        if (effect.type !== 'gossip') continue;
-        for (const other of this.place.others()) {
-          network.send(index, other.place.index, () => {
-            if (!other.isUp) return;
-            // Gossip passes each batch on once.
-            const fresh = effect.extrinsics.filter((bytes) => other.inbox.isNew(blake2_256(bytes)));
-            if (fresh.length > 0) other.onPool({ type: 'gossip', peer: this.name, extrinsics: fresh });
-          });
-        }
+        if (effect.type === 'gossip') this.pass(effect.extrinsics);
       }
     });
+  }
+
+  /** Gossips extrinsics. */
+  pass(extrinsics: readonly Bytes[]): void {
+    const { network, index } = this.place;
+    for (const other of this.place.others()) {
+      network.send(index, other.place.index, () => {
+        if (!other.isUp) return;
+        // Gossip passes each batch on once.
+        const fresh = extrinsics.filter((bytes) => other.inbox.isNew(blake2_256(bytes)));
+        if (fresh.length > 0) other.onPool({ type: 'gossip', peer: this.name, extrinsics: fresh });
+      });
+    }
   }
 
   get standing(): string {

@@ -54,7 +54,11 @@ export interface Vice {
   stamps?(node: SimNode, now: Millis): Millis;
   /** Of its usual power. */
   power?(node: SimNode, difficulty: bigint): number;
-  /** It starts without the memory of its votes. */
+  /** It seals two blocks in each of its slots. */
+  readonly sealsTwice?: boolean;
+  /** It accuses others of what they did not do. */
+  readonly frames?: boolean;
+  /** It starts without the memory of its votes and seals. */
   forgets?: boolean;
 }
 

@@ -16,11 +16,12 @@ import { Network } from './network.ts';
 import { SimNode } from './node.ts';
 import type { Make } from './parts.ts';
 import { type Fault, type Plan, toleratedNodes } from './plan.ts';
+import { StakeWorld } from './stake-world.ts';
 import { Trace } from './trace.ts';
 import { messageOf, type ViceName, viceOf, voteOf } from './vices.ts';
 import { type Found, Watch } from './watch.ts';
 import { WorkWorld } from './work-world.ts';
-import { START, type World, type WorldChanges } from './world.ts';
+import { type Economy, START, type World, type WorldChanges } from './world.ts';
 
 /** In the healed phase the head may be so far above the last finalized block. */
 const LAG_BLOCKS = 8;
@@ -51,6 +52,7 @@ export interface Outcome {
   readonly broken: boolean;
   /** How many two of their own votes convict. */
   readonly convicted: number;
+  readonly economy: Economy;
 }
 
 export class Simulation {
@@ -130,6 +132,7 @@ export class Simulation {
     }
     if (conflict !== undefined) watch.report('conflict', conflict.node, conflict.detail);
     else if (!isWell) this.reportUnwell();
+    else watch.judgeEvidence(this.plan.lengthMs - GRACE_MS);
   }
 
   private reportUnwell(): void {
@@ -174,6 +177,10 @@ export class Simulation {
     const node = this.dice.pick(this.nodes);
     const note = this.notes++;
     if (node.isUp) for (const extrinsic of this.world.traffic(node, this.dice, note)) node.submit(extrinsic);
+    for (const liar of this.nodes) {
+      const lie = liar.isUp && liar.vice?.frames === true ? this.world.slander(liar, this.dice) : undefined;
+      if (lie !== undefined) liar.pass([lie]);
+    }
     this.clock.after(this.dice.wait(EXTRINSIC_MS), () => this.submit());
   }
 
@@ -275,6 +282,7 @@ export class Simulation {
       crashes: nodes.reduce((sum, node) => sum + node.crashes, 0),
       broken: watch.conflict !== undefined,
       convicted: watch.convicted,
+      economy: this.world.economy,
     };
   }
 }
@@ -283,7 +291,13 @@ function textOf(error: unknown): string {
   return error instanceof Error ? `${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}` : String(error);
 }
 
+function worldOf({ chain, nodes, faults }: Plan, changes: Changes): World {
+  if (chain === 'work') return new WorkWorld(nodes, changes);
+  const vicious = faults.flatMap((fault) => (fault.kind === 'vice' ? [fault.node] : []));
+  return new StakeWorld(nodes, new Set(vicious), changes);
+}
+
 /** Runs a plan in a world of its own. */
 export function simulate(plan: Plan, changes: Changes = {}): Outcome {
-  return new Simulation(plan, new WorkWorld(plan.nodes, changes), changes).run();
+  return new Simulation(plan, worldOf(plan, changes), changes).run();
 }

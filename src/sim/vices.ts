@@ -28,7 +28,9 @@ export const ORDINARY_VICES = [
   'forge',
   'flood',
 ] as const;
-export type ViceName = (typeof ORDINARY_VICES)[number] | 'collude';
+/** Where turns and stake are: there is no power to come and go, and more to lie about. */
+export const STAKE_VICES = [...ORDINARY_VICES.filter((name) => name !== 'hopping'), 'twice', 'twice', 'frame'] as const;
+export type ViceName = (typeof ORDINARY_VICES)[number] | (typeof STAKE_VICES)[number] | 'collude';
 
 /** A vice of a node; `isHealed` says when blocks are no longer held back. */
 export function viceOf(name: ViceName, isHealed: () => boolean): Vice {
@@ -51,6 +53,10 @@ export function viceOf(name: ViceName, isHealed: () => boolean): Vice {
       return { forgets: true };
     case 'forge':
       return { says: forged };
+    case 'twice':
+      return { sealsTwice: true };
+    case 'frame':
+      return { frames: true };
     case 'flood':
       return { says: flooded };
     case 'collude':

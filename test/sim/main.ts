@@ -7,16 +7,20 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { must } from '../../src/base/assert.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule } from '../../src/sim/plan.ts';
+import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule, STAKE_SCHEDULES } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
+import { CHAINS, type ChainKind } from '../../src/sim/world.ts';
 import { judgeMutants } from './judge.ts';
 
 const NODES = { least: 4, most: 7 };
 /** Of many schedules so many are run twice, and must do the same both times. */
 const REPLAYED = 20;
+/** One of so many schedules is of a chain of stake. */
+const STAKE_EVERY = 4;
 const SHRINK_TRIES = 60;
 /** Schedules between two words of progress. */
 const TOLD_EVERY = 50;
@@ -66,7 +70,7 @@ async function many(tasks: readonly Task[], jobs: number, until: number): Promis
 
 function line({ task, outcome, same }: Report): string {
   const { found, hash } = outcome;
-  const name = `--seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
+  const name = `--chain ${task.chain ?? 'work'} --seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
   const said = found === undefined ? 'well' : `${found.fault}: ${FAULTS[found.fault]} (${found.node}: ${found.detail})`;
   return `${name}  ${hash}  ${said}${same ? '' : '  NOT THE SAME TWICE'}`;
 }
@@ -83,6 +87,15 @@ function tell(outcome: Outcome): void {
   console.log(JSON.stringify({ ...small, faults: small.faults }, undefined, 1));
 }
 
+function economyOf(outcomes: readonly Outcome[]): string {
+  const sum = (of: (economy: Outcome['economy']) => number) =>
+    outcomes.reduce((total, { economy }) => total + of(economy), 0);
+  return (
+    `${sum(({ eras }) => eras)} eras, ${sum(({ elections }) => elections)} elections, ` +
+    `${sum(({ slashes }) => slashes)} slashes, ${sum(({ certificates }) => certificates)} certificates`
+  );
+}
+
 function summary(reports: readonly Report[], seconds: number): boolean {
   const sum = (of: (outcome: Outcome) => number) => reports.reduce((total, { outcome }) => total + of(outcome), 0);
   const failed = reports.filter(({ outcome }) => outcome.found !== undefined);
@@ -97,6 +110,7 @@ function summary(reports: readonly Report[], seconds: number): boolean {
     `${sum(({ crashes }) => crashes)} crashes, ${sum(({ finalized }) => finalized)} blocks finalized, ` +
       `${sum(({ broken }) => (broken ? 1 : 0))} times finality broken by traitors, who were named`,
   );
+  console.log(`on chains of stake: ${economyOf(reports.map(({ outcome }) => outcome))}`);
   console.log(`${twice - different.length} of ${twice} replays identical, ${failed.length} schedules failed`);
   for (const name of Object.keys(FAULTS)) {
     const count = failed.filter(({ outcome }) => outcome.found?.fault === name).length;
@@ -109,6 +123,7 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
       seed: { type: 'string', default: '1' },
+      chain: { type: 'string' },
       nodes: { type: 'string' },
       schedule: { type: 'string' },
       minutes: { type: 'string', default: '10' },
@@ -123,17 +138,22 @@ async function main(): Promise<boolean> {
   if (values.mutants) return judgeMutants(seed, (text) => console.log(text));
   const optionsOf = (index: number): PlanOptions => ({
     seed: seed + index,
-    schedule: scheduleOf(values.schedule ?? (SCHEDULES[index % SCHEDULES.length] as string)),
+    ...courseOf(index, values.chain === undefined ? undefined : chainOf(values.chain), values.schedule),
     nodes: values.nodes === undefined ? spread(seed + index) : numberOf('nodes', values.nodes),
     minutes,
   });
   if (values.schedules === undefined) {
-    const report = runTask({ ...optionsOf(0), schedule: scheduleOf(values.schedule ?? 'mixed'), twice: false });
+    const report = runTask({
+      ...optionsOf(0),
+      chain: chainOf(values.chain ?? 'work'),
+      schedule: scheduleOf(values.schedule ?? 'mixed'),
+      twice: false,
+    });
     const { outcome } = report;
     console.log(line(report));
     console.log(
       `${outcome.steps} steps, ${outcome.imports} imports, head #${outcome.head}, ${outcome.finalized} final, ` +
-        `${outcome.crashes} crashes`,
+        `${outcome.crashes} crashes, ${economyOf([outcome])}`,
     );
     tell(outcome);
     return outcome.found === undefined;
@@ -149,6 +169,21 @@ async function main(): Promise<boolean> {
   const first = reports.find(({ outcome }) => outcome.found !== undefined);
   if (first !== undefined) tell(first.outcome);
   return isWell;
+}
+
+/** Every fourth schedule is one of a chain of stake; both kinds take their schedules in turn. */
+function courseOf(index: number, only: ChainKind | undefined, schedule: string | undefined) {
+  const chain = only ?? (index % STAKE_EVERY === STAKE_EVERY - 1 ? 'stake' : 'work');
+  const stakes = Math.floor(index / STAKE_EVERY);
+  const place = only !== undefined ? index : chain === 'stake' ? stakes : index - stakes;
+  const list = chain === 'stake' ? STAKE_SCHEDULES : SCHEDULES;
+  return { chain, schedule: scheduleOf(schedule ?? must(list[place % list.length], 'a schedule')) };
+}
+
+function chainOf(name: string): ChainKind {
+  const found = CHAINS.find((chain) => chain === name);
+  if (found === undefined) throw new Error(`--chain is one of ${CHAINS.join(', ')}`);
+  return found;
 }
 
 function spread(seed: number): number {
