@@ -6,7 +6,7 @@
  * all memory, and what the disk had not synced. Nothing here decides what the machines decide.
  */
 import { must } from '../base/assert.ts';
-import { type Bytes, toHex } from '../base/bytes.ts';
+import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { ChainEffect, ChainInput } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import type { GrandpaSetup } from '../consensus/finality/grandpa.ts';
@@ -455,6 +455,22 @@ export class SimNode {
         if (fresh.length > 0) other.onPool({ type: 'gossip', peer: this.name, extrinsics: fresh });
       });
     }
+  }
+
+  /** The weight of its votes in the open round that it gave, as its mark says, and has lost with an older disk. */
+  get lostWeight(): bigint {
+    const state = this.machines.finality.state?.();
+    const open = state?.rounds.at(-1);
+    if (state === undefined || open === undefined) return 0n;
+    const { setId, voters } = state;
+    for (const id of this.place.member.voteKeys) {
+      const mark = this.outbox.mark(id);
+      if (mark === undefined || mark.setId !== setId || mark.round < open.number || mark.stage === 'primaryPropose')
+        continue;
+      const isKnown = mark.round === open.number && [...open.votes('prevote')].some((vote) => equal(vote.id, id));
+      if (!isKnown) return voters.get(id)?.weight ?? 0n;
+    }
+    return 0n;
   }
 
   get standing(): string {

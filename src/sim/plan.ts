@@ -75,6 +75,9 @@ export interface PlanOptions {
   readonly minutes: number;
 }
 
+/** Of stake: four honest ones, each below a third, while one has lost his seat. */
+export const LEAST_NODES: Readonly<Record<ChainKind, number>> = { work: 4, stake: 5 };
+
 /** Of the time, what remains for healing. */
 const HEALED_PART = 3 / 10;
 const LEAST_HEALED_MS = 120_000;
@@ -92,6 +95,7 @@ type Maker = (at: Making) => Fault[];
 export function planOf(options: PlanOptions): Plan {
   const { seed, chain = 'work', schedule, nodes, minutes } = options;
   assert(chain === 'work' || schedule !== 'traitors', 'traitors stand on chains by work');
+  assert(nodes >= LEAST_NODES[chain], `a chain of ${chain} has at least ${LEAST_NODES[chain]} nodes`);
   const lengthMs = minutes * 60_000;
   const healsAt = Math.max(0, Math.min(lengthMs - LEAST_HEALED_MS, Math.floor(lengthMs * (1 - HEALED_PART))));
   const dice = new Dice(seed, `plan ${schedule}`);

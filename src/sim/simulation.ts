@@ -52,6 +52,8 @@ export interface Outcome {
   readonly broken: boolean;
   /** How many two of their own votes convict. */
   readonly convicted: number;
+  /** Whether finality stands because more votes than are tolerated were lost with old disks. */
+  readonly excused: boolean;
   readonly economy: Economy;
 }
 
@@ -66,6 +68,7 @@ export class Simulation {
   private readonly dice: Dice;
   private readonly traitors: readonly SimNode[];
   private isHealed = false;
+  private excused = false;
   private steps = 0;
   private notes = 0;
 
@@ -138,7 +141,22 @@ export class Simulation {
   private reportUnwell(): void {
     const heads = this.honest.map((node) => `${node.name} ${node.headKey.slice(0, 8)} ${node.standing}`);
     const same = new Set(this.honest.map(({ headKey }) => headKey)).size === 1;
+    if (same && this.isExcused()) return;
     this.watch.report(same ? 'finality' : 'heads', 'all', heads.join(', '));
+  }
+
+  /**
+   * Whether backups that were put in place have cost more votes of the open round than are tolerated: their voters know
+   * that they voted and not what, and may not vote again; nobody who heard them may be left.
+   */
+  private isExcused(): boolean {
+    const state = this.honest[0]?.machines.finality.state?.();
+    if (state === undefined) return false;
+    const vicious = this.nodes.filter(({ vice }) => vice !== undefined).flatMap(({ place }) => place.member.voteKeys);
+    const weak = vicious.reduce((sum, id) => sum + (state.voters.get(id)?.weight ?? 0n), 0n);
+    const lost = this.honest.reduce((sum, node) => sum + node.lostWeight, 0n);
+    this.excused = lost > 0n && lost + weak > state.voters.tolerated;
+    return this.excused;
   }
 
   get honest(): readonly SimNode[] {
@@ -282,6 +300,7 @@ export class Simulation {
       crashes: nodes.reduce((sum, node) => sum + node.crashes, 0),
       broken: watch.conflict !== undefined,
       convicted: watch.convicted,
+      excused: this.excused,
       economy: this.world.economy,
     };
   }

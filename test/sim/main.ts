@@ -9,14 +9,22 @@ import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { must } from '../../src/base/assert.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule, STAKE_SCHEDULES } from '../../src/sim/plan.ts';
+import {
+  LEAST_NODES,
+  type Plan,
+  type PlanOptions,
+  planOf,
+  SCHEDULES,
+  type Schedule,
+  STAKE_SCHEDULES,
+} from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
 import { CHAINS, type ChainKind } from '../../src/sim/world.ts';
 import { judgeMutants } from './judge.ts';
 
-const NODES = { least: 4, most: 7 };
+const MOST_NODES = 7;
 /** Of many schedules so many are run twice, and must do the same both times. */
 const REPLAYED = 20;
 /** One of so many schedules is of a chain of stake. */
@@ -108,6 +116,7 @@ function summary(reports: readonly Report[], seconds: number): boolean {
   );
   console.log(
     `${sum(({ crashes }) => crashes)} crashes, ${sum(({ finalized }) => finalized)} blocks finalized, ` +
+      `${sum(({ excused }) => (excused ? 1 : 0))} times too many votes lost with old disks, ` +
       `${sum(({ broken }) => (broken ? 1 : 0))} times finality broken by traitors, who were named`,
   );
   console.log(`on chains of stake: ${economyOf(reports.map(({ outcome }) => outcome))}`);
@@ -136,19 +145,16 @@ async function main(): Promise<boolean> {
   const seed = numberOf('seed', values.seed);
   const minutes = numberOf('minutes', values.minutes);
   if (values.mutants) return judgeMutants(seed, (text) => console.log(text));
-  const optionsOf = (index: number): PlanOptions => ({
-    seed: seed + index,
-    ...courseOf(index, values.chain === undefined ? undefined : chainOf(values.chain), values.schedule),
-    nodes: values.nodes === undefined ? spread(seed + index) : numberOf('nodes', values.nodes),
-    minutes,
-  });
+  const isOne = values.schedules === undefined;
+  const only = values.chain ?? (isOne ? 'work' : undefined);
+  const optionsOf = (index: number): PlanOptions => {
+    const named = values.schedule ?? (isOne ? 'mixed' : undefined);
+    const course = courseOf(index, only === undefined ? undefined : chainOf(only), named);
+    const nodes = values.nodes === undefined ? spread(seed + index, course.chain) : numberOf('nodes', values.nodes);
+    return { seed: seed + index, ...course, nodes, minutes };
+  };
   if (values.schedules === undefined) {
-    const report = runTask({
-      ...optionsOf(0),
-      chain: chainOf(values.chain ?? 'work'),
-      schedule: scheduleOf(values.schedule ?? 'mixed'),
-      twice: false,
-    });
+    const report = runTask({ ...optionsOf(0), twice: false });
     const { outcome } = report;
     console.log(line(report));
     console.log(
@@ -186,9 +192,10 @@ function chainOf(name: string): ChainKind {
   return found;
 }
 
-function spread(seed: number): number {
+function spread(seed: number, chain: ChainKind): number {
   // Not in step with the schedules, of which there are eight.
-  return NODES.least + (Math.floor(seed / SCHEDULES.length) % (NODES.most - NODES.least + 1));
+  const least = LEAST_NODES[chain];
+  return least + (Math.floor(seed / SCHEDULES.length) % (MOST_NODES - least + 1));
 }
 
 function scheduleOf(name: string): Schedule {
