@@ -135,7 +135,7 @@ export class Simulation {
     }
     if (conflict !== undefined) watch.report('conflict', conflict.node, conflict.detail);
     else if (!isWell) this.reportUnwell();
-    else watch.judgeEvidence(this.plan.lengthMs - GRACE_MS);
+    else watch.judgeEvidence(this.plan.healsAt, this.plan.lengthMs - GRACE_MS);
   }
 
   private reportUnwell(): void {

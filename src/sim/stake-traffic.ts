@@ -29,6 +29,8 @@ import { CHECKERS, ELECTORS, MINERS, type Person, type StakeMember, sayWith, TRA
 
 /** Of what workers could say, so much is said at a time. */
 const SAID = 6;
+/** Of a thousand times that somebody sends something, so often one of the weak does, too. */
+const HIDING = 300;
 /** Days of the shortest time lock. */
 const LOCK_DAYS = 30;
 
@@ -59,6 +61,8 @@ export class StakeTraffic {
     const { store } = node.machines;
     const view = must(store.view(store.best.hash), 'the best block has its state');
     const out = [this.signed(node, view, this.drawn(view, dice))];
+    const shifty = this.hiding(view, dice);
+    if (shifty !== undefined) out.push(this.signed(node, view, shifty));
     const back = this.returning(view);
     if (back !== undefined) out.push(this.signed(node, view, back));
     return [...out, ...this.work(view, store.best.number, dice)];
@@ -83,6 +87,13 @@ export class StakeTraffic {
     const { members, weak } = this.parts;
     const lost = members.find((one, index) => !weak.has(index) && !Validators.has(one.account));
     return lost && stand(lost);
+  }
+
+  /** Who has something to fear acts more often than others. */
+  private hiding(view: StateTree, dice: Dice): Act | undefined {
+    const { members, weak } = this.parts;
+    if (weak.size === 0 || !dice.permille(HIDING)) return undefined;
+    return this.shifty(must(members[dice.pick([...weak])], 'a member'), view, dice);
   }
 
   private drawn(view: StateTree, dice: Dice): Act {
@@ -117,8 +128,9 @@ export class StakeTraffic {
       () => stand(by),
       () => stand(by),
       () => staking(by, 'chill', {}),
-      () => staking(by, 'unbond', { value: amount(dice, 60) }),
-      () => staking(by, 'unbond', { value: amount(dice, 60) }),
+      () => staking(by, 'unbond', { value: amount(dice, 90) }),
+      () => staking(by, 'unbond', { value: amount(dice, 90) }),
+      () => staking(by, 'rebond', { value: amount(dice, 90) }),
       () => withdrawal(by),
       () => this.keys(by, view, dice),
       () => this.claim(by, view, dice),

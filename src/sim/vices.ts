@@ -29,7 +29,13 @@ export const ORDINARY_VICES = [
   'flood',
 ] as const;
 /** Where turns and stake are: there is no power to come and go, and more to lie about. */
-export const STAKE_VICES = [...ORDINARY_VICES.filter((name) => name !== 'hopping'), 'twice', 'twice', 'frame'] as const;
+export const STAKE_VICES = [
+  ...ORDINARY_VICES.filter((name) => name !== 'hopping'),
+  'twice',
+  'twice',
+  'frame',
+  'frame',
+] as const;
 export type ViceName = (typeof ORDINARY_VICES)[number] | (typeof STAKE_VICES)[number] | 'collude';
 
 /** A vice of a node; `isHealed` says when blocks are no longer held back. */

@@ -166,20 +166,29 @@ export class Watch {
 
   /** Evidence against somebody is on its way to the chain. */
   accuses(node: SimNode, _proof: unknown, extrinsic: Bytes | undefined): void {
-    if (extrinsic === undefined || !this.isHonest(node)) return;
+    if (!this.isHonest(node) || this.world.rules.slots === undefined) return;
+    if (extrinsic === undefined) {
+      this.report('unslashed', node.name, 'nobody is known as the owner of the key');
+      return;
+    }
     this.evidence.push({ node, extrinsic, at: this.now(), crashes: node.crashes });
   }
 
-  /** What was found so long ago that it must be on the chain, and the chain would still take it. */
-  judgeEvidence(until: Millis): void {
+  /**
+   * What was found until then must be on the chain: it takes none of it any more, and of what was found in the healed
+   * phase because it has it. Earlier evidence may as well be too old, or of a branch that lost.
+   */
+  judgeEvidence(healsAt: Millis, until: Millis): void {
     for (const { node, extrinsic, at, crashes } of this.evidence) {
       // What a node knew when it crashed is lost with its pool.
       if (at > until || node.crashes !== crashes) continue;
       const { store } = node.machines;
       const view = must(store.view(store.best.hash), 'the best block has its state');
       const { runtime } = this.world;
-      if (runtime.validate(view, extrinsic, store.best).ok) {
-        this.report('unslashed', node.name, `found after ${Math.floor(at / 1_000)} s`);
+      const validity = runtime.validate(view, extrinsic, store.best);
+      const error = validity.ok ? 'valid still' : validity.error.value.type;
+      if (validity.ok || (at > healsAt && error !== 'Stale')) {
+        this.report('unslashed', node.name, `found after ${Math.floor(at / 1_000)} s: ${error}`);
       }
     }
   }
