@@ -30,7 +30,7 @@ import { CHECKERS, ELECTORS, MINERS, type Person, type StakeMember, sayWith, TRA
 /** Of what workers could say, so much is said at a time. */
 const SAID = 6;
 /** Of a thousand times that somebody sends something, so often one of the weak does, too. */
-const HIDING = 300;
+const HIDING = 500;
 /** Days of the shortest time lock. */
 const LOCK_DAYS = 30;
 
