@@ -20,6 +20,9 @@ import type { ReceivedBlock } from './import.ts';
 import { type ParentBlock, parentBlock } from './meta.ts';
 import type { ConsensusRules, SlotRules } from './rules.ts';
 
+/** The store's name of the last slot that was sealed here. */
+export const LAST_SEALED = 'slots/sealed';
+
 /** An sr25519 key that authors. */
 export interface AuthoringKey {
   readonly publicKey: Bytes;

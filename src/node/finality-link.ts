@@ -5,15 +5,13 @@
  * store and in the watermarks; a failure of either is fatal, and then nothing leaves any more. A double vote that was
  * seen, and an own vote that the chain waits for, are told to the own pool, from where they spread like any extrinsic.
  */
-import { type Bytes, concat, toHex } from '../base/bytes.ts';
-import { bytes, option, u64 } from '../codec/index.ts';
+import { type Bytes, toHex } from '../base/bytes.ts';
+import { voteAccusation } from '../consensus/accusation.ts';
 import type { FinalityEffect } from '../consensus/finality/finality.ts';
 import type { Foreign } from '../consensus/finality/listening.ts';
 import type { Equivocation, SignedVote } from '../consensus/finality/round.ts';
 import type { Watermarks } from '../keystore/watermarks.ts';
 import type { Network, Verdict } from '../p2p/network.ts';
-import { bareExtrinsic } from '../primitives/extrinsic.ts';
-import { type EquivocationProof, KeyOwnerProof } from '../runtime/pallets/grandpa.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { DurableStore } from '../state/store.ts';
 import type { RollCall } from './roll-call.ts';
@@ -115,33 +113,9 @@ export class FinalityLink {
   }
 
   #accuse(proof: Equivocation, submit: (extrinsic: Bytes) => Promise<unknown>): void {
-    const { log, onFatal } = this.#parts;
+    const { log, onFatal, runtime, store } = this.#parts;
     log('warn', `finality: ${toHex(proof.id)} voted twice in round ${proof.round} of set ${proof.setId}`);
-    const extrinsic = this.#reportOf(proof);
+    const extrinsic = voteAccusation(runtime, store, proof);
     if (extrinsic !== undefined) submit(extrinsic).catch(onFatal);
-  }
-
-  /** The report as an extrinsic; undefined where the state knows no owner of the key. */
-  #reportOf({ stage, round, setId, id, first, second }: Equivocation): Bytes | undefined {
-    const { store, runtime } = this.#parts;
-    const { settled } = store;
-    const view = store.view(settled.hash);
-    if (view === undefined) return undefined;
-    const question = concat(u64.enc(setId), id);
-    const answer = runtime.call(view, 'GrandpaApi_generate_key_ownership_proof', question, settled);
-    const owner = answer.ok ? option(bytes).dec(answer.output) : undefined;
-    if (owner === undefined) return undefined;
-    const signed = ({ target, signature }: SignedVote): [{ target_hash: Bytes; target_number: number }, Bytes] => [
-      { target_hash: target.hash, target_number: target.number },
-      signature,
-    ];
-    const votes = { round_number: round, identity: id, first: signed(first), second: signed(second) };
-    const equivocation_proof: EquivocationProof = {
-      set_id: setId,
-      equivocation: { type: stage === 'prevote' ? 'Prevote' : 'Precommit', value: votes },
-    };
-    const args = { equivocation_proof, key_owner_proof: KeyOwnerProof.dec(owner) };
-    const call = { type: 'Grandpa', value: { type: 'report_equivocation_unsigned', value: args } };
-    return bareExtrinsic(runtime.Call.enc(call)).bytes;
   }
 }

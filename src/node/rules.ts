@@ -1,20 +1,17 @@
 /** # Rules: the pure half of a node, made from its chain spec: runtime, block 0, what consensus checks. */
 import { must } from '../base/assert.ts';
-import type { Bytes } from '../base/bytes.ts';
 import { Chain } from '../consensus/chain.ts';
 import { DepthFinality } from '../consensus/finality/depth.ts';
 import { type AuthoritySet, Grandpa, type GrandpaSetup } from '../consensus/finality/grandpa.ts';
 import type { Verify } from '../consensus/finality/round.ts';
-import type { ConsensusRules, SlotRules } from '../consensus/rules.ts';
-import { vrfVerify } from '../crypto/vrf.ts';
+import type { ConsensusRules } from '../consensus/rules.ts';
+import { slotRules } from '../consensus/slot-rules.ts';
 import { readStorage } from '../runtime/access.ts';
 import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
 import { SIGNATURES } from '../runtime/host.ts';
 import { GrandpaDeclared } from '../runtime/pallets/grandpa.ts';
 import { PALLETS, SLOT_PALLETS } from '../runtime/pallets/index.ts';
-import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { createRuntime, type Runtime } from '../runtime/runtime.ts';
-import { epochAt } from '../runtime/slots.ts';
 import type { ChainStore } from '../state/store.ts';
 import type { StateView } from '../state/view.ts';
 import { type ChainSpec, runtimeSpec } from './chain-spec.ts';
@@ -51,17 +48,6 @@ export function chainRules(spec: ChainSpec, warn: (text: string) => void): Chain
     evaluate,
   };
   return { runtime, genesis, consensus, verifyVote: host.verifyEd25519, signatures };
-}
-
-/** Turns by pallet Slots. */
-function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
-  return {
-    genesis,
-    epochAt: (slot) => epochAt(slot, epochSlots),
-    epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
-    authorities: slotAuthorities,
-    verifyVrf: vrfVerify,
-  };
 }
 
 /** With what a node votes; none without keys. */

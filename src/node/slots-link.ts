@@ -7,10 +7,9 @@
 
 import type { Bytes } from '../base/bytes.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
-import type { SlotsAuthor } from '../consensus/slots-author.ts';
+import { LAST_SEALED, type SlotsAuthor } from '../consensus/slots-author.ts';
 import { Slot } from '../primitives/slots.ts';
 import type { DurableStore } from '../state/store.ts';
-import { LAST_SEALED } from './slots.ts';
 
 /** While own slots pass, so often it is looked whether that is over. */
 const PASSING_MS = 200;

@@ -1,18 +1,12 @@
-/** # Slots: the half of a node that takes turns at authoring: its keys, its memory, and what it reports. */
-import type { Bytes } from '../base/bytes.ts';
+/** # Slots: the half of a node that takes turns at authoring: its keys, and its memory. */
 import type { Ready } from '../consensus/fill.ts';
-import { type AuthoringKey, SlotsAuthor } from '../consensus/slots-author.ts';
+import { type AuthoringKey, LAST_SEALED, SlotsAuthor } from '../consensus/slots-author.ts';
 import type { Keypair } from '../crypto/keypair.ts';
 import { keypairFromSuri } from '../crypto/suri.ts';
-import { bareExtrinsic } from '../primitives/extrinsic.ts';
-import { Slot, type SlotEquivocation } from '../primitives/slots.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import { Slot } from '../primitives/slots.ts';
 import type { ChainStore } from '../state/store.ts';
 import type { NodeConfig } from './config.ts';
 import type { ChainRules } from './rules.ts';
-
-/** The store's name of the last slot that was sealed here. */
-export const LAST_SEALED = 'slots/sealed';
 
 /** The machine that takes this node's turns; undefined where there are none to take, or no key to take them with. */
 export function slotsAuthor(
@@ -33,10 +27,4 @@ export function slotsAuthor(
 
 function canAuthor(key: Keypair): key is Keypair & AuthoringKey {
   return key.vrf !== undefined;
-}
-
-/** The extrinsic that accuses an author of two headers in one slot. */
-export function accusation(runtime: Runtime, proof: SlotEquivocation): Bytes {
-  const call = { type: 'Slots', value: { type: 'report_equivocation', value: { proof } } };
-  return bareExtrinsic(runtime.Call.enc(call)).bytes;
 }

@@ -3,36 +3,48 @@
  *
  * Always true: how long a find takes is drawn anew with every head: a lottery has no memory.
  */
-import type { AuthorInput } from '../consensus/author.ts';
+
+import { must } from '../base/assert.ts';
+import { Author, type AuthorInput } from '../consensus/author.ts';
 import { childDifficulty } from '../consensus/difficulty.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import type { SimNode } from './node.ts';
+import type { Authoring } from './parts.ts';
+import type { WorkMember, WorkWorld } from './work-world.ts';
 import { BLOCK_MS } from './world.ts';
 
 /** Difficulty falls when blocks are late: a miner looks again after so long. */
 const RECKON_MS = 6 * BLOCK_MS;
 
-export class Miner {
+export class Miner implements Authoring {
   private readonly node: SimNode;
+  private readonly world: WorkWorld;
+  private machine: Author | undefined;
   /** Of its usual hash power. */
   private power = 1;
   private finding = 0;
   /** Steps rise on every branch: the count never goes back, whatever its node forgets. */
-  private step = 0;
+  private steps = 0;
 
-  constructor(node: SimNode) {
+  constructor(node: SimNode, world: WorkWorld) {
     this.node = node;
+    this.world = world;
+  }
+
+  start(): void {
+    const { store, pool } = this.node.machines;
+    this.machine = new Author({ rules: this.world.rules, store, ready: () => pool.ready() });
   }
 
   setPower(factor: number): void {
     this.power = factor;
-    if (this.node.isUp) this.mine();
+    if (this.node.isUp) this.head();
   }
 
   /** The head is another one. */
-  mine(): void {
-    const { node } = this;
-    const { clock, dice, member, world } = node.place;
+  head(): void {
+    const { node, world } = this;
+    const { clock, dice } = node.place;
     const finding = ++this.finding;
     const { store } = node.machines;
     const parent = parentBlock(store, store.best.hash);
@@ -40,37 +52,44 @@ export class Miner {
     const { difficulty } = childDifficulty(world.rules.difficulty, parent, timestamp);
     const power = this.power * (node.vice?.power?.(node, difficulty) ?? 1);
     if (power <= 0) {
-      node.later(RECKON_MS, () => this.finding === finding && this.mine());
+      node.later(RECKON_MS, () => this.finding === finding && this.head());
       return;
     }
-    const boosted = (power * member.boostPpm) / 1_000_000;
+    const boosted = (power * this.member.boostPpm) / 1_000_000;
     const wait = dice.wait(world.waitMs(difficulty) / boosted);
     node.later(Math.min(wait, RECKON_MS), () => {
       if (this.finding !== finding) return;
       if (wait <= RECKON_MS) this.find();
-      if (node.isUp) this.mine();
+      if (node.isUp) this.head();
     });
   }
 
   /** A ticket won: on the newest template, made now. */
   private find(): void {
     const { node } = this;
-    const { author, sync } = node.machines;
+    const { world, author } = this;
     // While blocks are fetched, a template would build on a block that the network has left behind.
-    if (sync.isSyncing()) return;
-    this.author({ type: 'miners', count: 1 });
+    if (node.machines.sync.isSyncing()) return;
+    this.step({ type: 'miners', count: 1 });
     const template = author.template();
     if (template === undefined) return;
-    const { world, member } = node.place;
-    this.author({ type: 'submit', request: 1, submission: world.submission(template, member, ++this.step) });
-    if (node.isUp) this.author({ type: 'miners', count: 0 });
+    this.step({ type: 'submit', request: 1, submission: world.submission(template, this.member, ++this.steps) });
+    if (node.isUp) this.step({ type: 'miners', count: 0 });
   }
 
-  private author(input: AuthorInput): void {
+  private get member(): WorkMember {
+    return must(this.world.members[this.node.place.index], 'a node is of a member');
+  }
+
+  private get author(): Author {
+    return must(this.machine, 'a miner starts with his node');
+  }
+
+  private step(input: AuthorInput): void {
     const { node } = this;
     node.guard(() => {
       const now = node.vice?.stamps?.(node, node.now) ?? node.now;
-      for (const effect of node.machines.author.step(now, input)) {
+      for (const effect of this.author.step(now, input)) {
         if (effect.type === 'block') node.onChain({ type: 'block', block: effect.block });
         if (effect.type === 'invalid') node.onPool({ type: 'invalid', hashes: effect.hashes });
       }

@@ -7,23 +7,24 @@
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, toHex } from '../base/bytes.ts';
-import { Author } from '../consensus/author.ts';
 import type { ChainEffect, ChainInput } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import type { GrandpaSetup } from '../consensus/finality/grandpa.ts';
+import type { Equivocation } from '../consensus/finality/round.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
-import { parentBlock } from '../consensus/meta.ts';
+import { LAST_SEALED } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Pool, type PoolInput } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { Records } from '../state/level/memory-store.ts';
-import { answerBlocks, answerExtrinsics, type BlockSource } from '../sync/blocks.ts';
-import { type Announcement, announcementOf, type Status } from '../sync/messages.ts';
+import { answerBlocks, answerExtrinsics } from '../sync/blocks.ts';
+import { type Announcement, announcementOf } from '../sync/messages.ts';
 import { Sync, type SyncEffect, type SyncInput } from '../sync/sync.ts';
 import { Disk, DiskStore } from './disk.ts';
 import { Inbox } from './inbox.ts';
-import { Miner } from './miner.ts';
 import { Outbox } from './outbox.ts';
-import type { CrashPoint, Machines, Place, Vice } from './parts.ts';
+import type { Authoring, CrashPoint, Machines, Place, Vice } from './parts.ts';
+import { shownBlocks, shownStatus } from './shown.ts';
 import { signVote } from './world.ts';
 
 /** T of the votes: a message takes at most a tenth of it while the weather is fair. */
@@ -40,7 +41,7 @@ export class SimNode {
   readonly place: Place;
   readonly name: string;
   readonly inbox = new Inbox();
-  readonly miner = new Miner(this);
+  readonly authoring: Authoring;
   vice: Vice | undefined;
   /** How far its clock is ahead. */
   skewMs: Millis = 0;
@@ -64,6 +65,7 @@ export class SimNode {
     this.disk = new Disk(place.world.genesis);
     this.outbox = new Outbox(this, this.disk);
     this.machines = this.assemble();
+    this.authoring = place.world.authoring(this);
   }
 
   get now(): Millis {
@@ -76,6 +78,7 @@ export class SimNode {
   start(): void {
     this.life++;
     this.machines = this.assemble();
+    this.authoring.start();
     this.isUp = true;
     this.place.trace.note(this.place.clock.now, this.name, 'starts', this.machines.store.best.number);
     this.place.observer.started(this);
@@ -85,7 +88,7 @@ export class SimNode {
       other.onSync({ type: 'connected', peer: this.name });
     }
     this.onChain({ type: 'tick' });
-    this.miner.mine();
+    if (this.isUp) this.authoring.head();
   }
 
   /** Stops at once, and starts again after a while. */
@@ -126,12 +129,15 @@ export class SimNode {
     const store = DiskStore.open(this.disk);
     make.reload?.(store);
     if (this.vice?.forgets) for (const name of FORGOTTEN) store.putAux(name, undefined);
-    const key = { publicKey: member.voteKey, sign: (message: Bytes) => signVote(member.voteKey, message) };
+    const keys = member.voteKeys.map((publicKey) => ({
+      publicKey,
+      sign: (message: Bytes) => signVote(publicKey, message),
+    }));
     const setup: GrandpaSetup = {
-      setAt: () => ({ setId: 0n, authorities: world.firstAuthorities() }),
+      setAt: ({ hash }) => world.firstSet(must(store.view(hash), 'the last finalized block has its state')),
       gossipMs: GOSSIP_MS,
-      keys: () => [key],
-      markOf: () => (this.vice?.forgets ? undefined : this.outbox.latest),
+      keys: () => keys,
+      markOf: (key) => (this.vice?.forgets ? undefined : this.outbox.mark(key)),
       verify: world.verify,
       keepEvery: KEEP_EVERY,
     };
@@ -144,14 +150,13 @@ export class SimNode {
       },
       bestNumber: () => store.best.number,
     });
-    const author = new Author({ rules: world.rules, store, ready: () => pool.ready() });
     const sync = new Sync({
       genesis: world.genesis.hash,
       chain,
       pool,
       vet: (now, header, opening) => chain.vet(now, header, opening),
     });
-    return { store, chain, finality, pool, author, sync };
+    return { store, chain, finality, pool, sync };
   }
 
   /** Runs a step; a bug in it is told, a crash in it ends it. */
@@ -228,7 +233,7 @@ export class SimNode {
         const { best, retracted, enacted } = effect;
         if (retracted.length > 0) trace.note(clock.now, this.name, 'reorganises', best.hash, retracted.length);
         this.onPool({ type: 'head', retracted, enacted });
-        this.miner.mine();
+        this.authoring.head();
         return;
       }
       case 'finalized': {
@@ -258,10 +263,22 @@ export class SimNode {
         if (input.type === 'finality') this.relay(input.message, input.peer);
         return;
       case 'equivocation':
+      case 'sealedTwice':
+        this.accuse(effect.proof);
+        return;
       case 'report':
       case 'held':
         return;
     }
+  }
+
+  /** What was seen is told to the own pool, from where it spreads like any extrinsic. */
+  private accuse(proof: Equivocation | SlotEquivocation): void {
+    const { world, observer } = this.place;
+    if (this.vice !== undefined) return;
+    const extrinsic = world.accusation(this.machines.store, proof);
+    observer.accuses(this, proof, extrinsic);
+    if (extrinsic !== undefined) this.submit(extrinsic);
   }
 
   private wake(machine: 'chain' | 'sync', at: Millis | undefined): void {
@@ -277,10 +294,15 @@ export class SimNode {
 
   // ---- disk
 
-  private write(sync: boolean): void {
+  write(sync: boolean): void {
     this.point('write');
     this.machines.store.write();
     this.outbox.wrote(sync);
+  }
+
+  /** Does something that relies on all that was written so far. */
+  onceDurable(work: () => void): void {
+    this.outbox.once(work);
   }
 
   // ---- finality messages
@@ -364,17 +386,17 @@ export class SimNode {
   private performSync(effect: SyncEffect): void {
     switch (effect.type) {
       case 'askStatus':
-        this.ask(effect.peer, (other) => ({ type: 'status', peer: effect.peer, status: other.status() }));
+        this.ask(effect.peer, (other) => ({ type: 'status', peer: effect.peer, status: shownStatus(other) }));
         return;
       case 'askBlocks': {
         const { request, ask } = effect;
-        this.ask(effect.peer, (other) => ({ type: 'blocks', request, blocks: answerBlocks(other.shown(), ask) }));
+        this.ask(effect.peer, (other) => ({ type: 'blocks', request, blocks: answerBlocks(shownBlocks(other), ask) }));
         return;
       }
       case 'askExtrinsics': {
         const { request, ask } = effect;
         this.ask(effect.peer, (other) => {
-          return { type: 'extrinsics', request, extrinsics: answerExtrinsics(other.shown(), ask) };
+          return { type: 'extrinsics', request, extrinsics: answerExtrinsics(shownBlocks(other), ask) };
         });
         return;
       }
@@ -408,42 +430,6 @@ export class SimNode {
     });
   }
 
-  /** The store as it shows it to others. */
-  private shown(): BlockSource {
-    const { store } = this.machines;
-    const { vice } = this;
-    if (vice?.hides === undefined) return store;
-    const isHidden = (hash: Bytes | undefined) => hash !== undefined && vice.hides?.(this, hash) === true;
-    return {
-      canonical: (number) => (isHidden(store.canonical(number)) ? undefined : store.canonical(number)),
-      number: (hash) => (isHidden(hash) ? undefined : store.number(hash)),
-      parent: (hash) => store.parent(hash),
-      header: (hash) => (isHidden(hash) ? undefined : store.header(hash)),
-      body: (hash) => (isHidden(hash) ? undefined : store.body(hash)),
-      opening: (hash) => (isHidden(hash) ? undefined : store.opening(hash)),
-      justification: (hash) => store.justification(hash),
-    };
-  }
-
-  private status(): Status {
-    const { chain, store } = this.machines;
-    const finalized = chain.finalized();
-    let { hash, number } = chain.best();
-    while (this.vice?.hides?.(this, hash) === true && number > finalized.number) {
-      hash = must(store.parent(hash), 'a block has a parent');
-      number--;
-    }
-    const { totalDifficulty } = parentBlock(store, hash).meta;
-    return {
-      genesis: this.place.world.genesis.hash,
-      bestNumber: number,
-      bestHash: hash,
-      totalDifficulty,
-      finalizedNumber: finalized.number,
-      finalizedHash: finalized.hash,
-    };
-  }
-
   // ---- extrinsics
 
   submit(extrinsic: Bytes): void {
@@ -452,19 +438,23 @@ export class SimNode {
 
   onPool(input: PoolInput): void {
     this.guard(() => {
-      const { network, index } = this.place;
       for (const effect of this.machines.pool.step(this.now, input)) {
-        if (effect.type !== 'gossip') continue;
-        for (const other of this.place.others()) {
-          network.send(index, other.place.index, () => {
-            if (!other.isUp) return;
-            // Gossip passes each batch on once.
-            const fresh = effect.extrinsics.filter((bytes) => other.inbox.isNew(blake2_256(bytes)));
-            if (fresh.length > 0) other.onPool({ type: 'gossip', peer: this.name, extrinsics: fresh });
-          });
-        }
+        if (effect.type === 'gossip') this.pass(effect.extrinsics);
       }
     });
+  }
+
+  /** Gossips extrinsics. */
+  pass(extrinsics: readonly Bytes[]): void {
+    const { network, index } = this.place;
+    for (const other of this.place.others()) {
+      network.send(index, other.place.index, () => {
+        if (!other.isUp) return;
+        // Gossip passes each batch on once.
+        const fresh = extrinsics.filter((bytes) => other.inbox.isNew(blake2_256(bytes)));
+        if (fresh.length > 0) other.onPool({ type: 'gossip', peer: this.name, extrinsics: fresh });
+      });
+    }
   }
 
   get standing(): string {
@@ -477,5 +467,5 @@ export class SimNode {
   }
 }
 
-/** What a voter's memory is called. */
-const FORGOTTEN = ['grandpa/voter'];
+/** What the memory of a voter, and of an author, is called. */
+const FORGOTTEN = ['grandpa/voter', LAST_SEALED];

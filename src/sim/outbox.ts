@@ -4,6 +4,7 @@
  * Always true: one sync at a time, which covers what was written when it began; what waits leaves in its order; a crash
  * drops what waits. The watermark is a file of its own: it survives what becomes of the store, once it is synced.
  */
+import { type Bytes, toHex } from '../base/bytes.ts';
 import type { Watermark } from '../consensus/finality/watermark.ts';
 import type { Disk } from './disk.ts';
 import type { SimNode } from './node.ts';
@@ -12,9 +13,10 @@ import type { SimNode } from './node.ts';
 const SYNC_MS = { least: 1, most: 25 };
 
 export class Outbox {
-  /** The last vote as its file holds it, and as the process knows it. */
-  private mark: Watermark | undefined;
-  latest: Watermark | undefined;
+  /** The last vote of each key, as the file holds it. */
+  private readonly marks = new Map<string, Watermark>();
+  /** What this process raised. */
+  private readonly raised = new Map<string, Watermark>();
   private readonly node: SimNode;
   private readonly disk: Disk;
   /** Batches of this life, and what waits for which of them. */
@@ -30,7 +32,12 @@ export class Outbox {
 
   /** The mark will be written with the next sync. */
   raise(mark: Watermark): void {
-    this.latest = mark;
+    this.raised.set(toHex(mark.id), mark);
+  }
+
+  /** The last vote of a key, as the process knows it. */
+  mark(key: Bytes): Watermark | undefined {
+    return this.raised.get(toHex(key)) ?? this.marks.get(toHex(key));
   }
 
   /** A batch was written; `sync`: what is sent from now on relies on it. */
@@ -54,14 +61,15 @@ export class Outbox {
     this.written = 0;
     this.synced = 0;
     this.isSyncing = false;
-    this.latest = this.mark;
+    this.raised.clear();
     this.waiting.length = 0;
   }
 
   private sync(): void {
     if (this.isSyncing) return;
     this.isSyncing = true;
-    const { node, disk, latest } = this;
+    const { node, disk } = this;
+    const raised = [...this.raised];
     const { dice, observer } = node.place;
     const [covers, batches, final] = [this.written, disk.atRisk, node.machines.store.settled.number];
     node.later(dice.between(SYNC_MS.least, SYNC_MS.most), () =>
@@ -69,7 +77,7 @@ export class Outbox {
         this.isSyncing = false;
         disk.sync(batches);
         this.synced = covers;
-        this.mark = latest;
+        for (const [key, mark] of raised) this.marks.set(key, mark);
         observer.synced(node, final);
         node.point('synced');
         this.release();

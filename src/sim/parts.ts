@@ -1,12 +1,13 @@
 /** # Parts: what a simulated node is made of, and who looks at it. */
 import type { Bytes } from '../base/bytes.ts';
-import type { Author } from '../consensus/author.ts';
 import type { Chain, ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import type { Finality } from '../consensus/finality/finality.ts';
 import type { GrandpaSetup, GrandpaState } from '../consensus/finality/grandpa.ts';
+import type { Equivocation } from '../consensus/finality/round.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Clock } from './clock.ts';
 import type { Dice } from './dice.ts';
@@ -24,8 +25,17 @@ export interface Machines {
   readonly chain: Chain;
   readonly finality: Gadget;
   readonly pool: Pool;
-  readonly author: Author;
   readonly sync: Sync;
+}
+
+/** How a node comes to make blocks. */
+export interface Authoring {
+  /** A process begins: its machines are there. */
+  start(): void;
+  /** The head is another one. */
+  head(): void;
+  /** So many times its usual power, where there is such a thing. */
+  setPower(factor: number): void;
 }
 
 /** What others see of a node that misbehaves; an honest one has none of it. */
@@ -44,7 +54,11 @@ export interface Vice {
   stamps?(node: SimNode, now: Millis): Millis;
   /** Of its usual power. */
   power?(node: SimNode, difficulty: bigint): number;
-  /** It starts without the memory of its votes. */
+  /** It seals two blocks in each of its slots. */
+  readonly sealsTwice?: boolean;
+  /** It accuses others of what they did not do. */
+  readonly frames?: boolean;
+  /** It starts without the memory of its votes and seals. */
   forgets?: boolean;
 }
 
@@ -66,6 +80,8 @@ export interface Gadget extends Finality {
 /** What a simulation hears of a node. */
 export interface Observer {
   said(node: SimNode, message: Bytes): void;
+  /** It has evidence against somebody, and tells its own pool, where the chain can hear of it. */
+  accuses(node: SimNode, proof: Equivocation | SlotEquivocation, extrinsic: Bytes | undefined): void;
   /** What in truth went out, to one or to all. */
   left(message: Bytes): void;
   started(node: SimNode): void;

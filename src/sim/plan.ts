@@ -4,12 +4,14 @@
  * Always true: seed, schedule, number of nodes and minutes give the plan; every fault is over when the plan heals, and
  * the weight of those who misbehave is no more than the voters tolerate, but for the schedule of traitors.
  */
+import { assert } from '../base/assert.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
 import type { CrashPoint } from './parts.ts';
-import { ORDINARY_VICES, type ViceName } from './vices.ts';
-import { MAX_WEIGHT } from './world.ts';
+import { ORDINARY_VICES, STAKE_VICES, type ViceName } from './vices.ts';
+import { MAX_WEIGHT } from './work-world.ts';
+import type { ChainKind } from './world.ts';
 
 /** Times are in ms from the start, nodes are numbers. */
 export type Fault =
@@ -49,9 +51,12 @@ export type Fault =
 
 export const SCHEDULES = ['calm', 'lossy', 'partition', 'swizzle', 'churn', 'byzantine', 'mixed', 'traitors'] as const;
 export type Schedule = (typeof SCHEDULES)[number];
+/** What a chain of stake is put through: who breaks its finality there loses his stake, and so the weight to do it. */
+export const STAKE_SCHEDULES = SCHEDULES.filter((schedule) => schedule !== 'traitors');
 
 export interface Plan {
   readonly seed: number;
+  readonly chain: ChainKind;
   readonly schedule: Schedule;
   readonly nodes: number;
   /** All of it, the healed phase included. */
@@ -63,10 +68,15 @@ export interface Plan {
 
 export interface PlanOptions {
   readonly seed: number;
+  /** By work, if it says nothing. */
+  readonly chain?: ChainKind;
   readonly schedule: Schedule;
   readonly nodes: number;
   readonly minutes: number;
 }
+
+/** Of stake: four honest ones, each below a third, while one has lost his seat. */
+export const LEAST_NODES: Readonly<Record<ChainKind, number>> = { work: 4, stake: 5 };
 
 /** Of the time, what remains for healing. */
 const HEALED_PART = 3 / 10;
@@ -74,6 +84,7 @@ const LEAST_HEALED_MS = 120_000;
 
 interface Making {
   readonly dice: Dice;
+  readonly chain: ChainKind;
   readonly nodes: number;
   readonly healsAt: Millis;
 }
@@ -82,15 +93,17 @@ type Maker = (at: Making) => Fault[];
 
 /** The plan of a seed. */
 export function planOf(options: PlanOptions): Plan {
-  const { seed, schedule, nodes, minutes } = options;
+  const { seed, chain = 'work', schedule, nodes, minutes } = options;
+  assert(chain === 'work' || schedule !== 'traitors', 'traitors stand on chains by work');
+  assert(nodes >= LEAST_NODES[chain], `a chain of ${chain} has at least ${LEAST_NODES[chain]} nodes`);
   const lengthMs = minutes * 60_000;
   const healsAt = Math.max(0, Math.min(lengthMs - LEAST_HEALED_MS, Math.floor(lengthMs * (1 - HEALED_PART))));
   const dice = new Dice(seed, `plan ${schedule}`);
-  const at = { dice, nodes, healsAt };
+  const at = { dice, chain, nodes, healsAt };
   const faults = [...skews(at), ...MAKERS[schedule].flatMap((make) => make(at))];
   if (schedule === 'traitors') faults.push(...traitors(at));
   else if (schedule !== 'calm') faults.push(...vices(at));
-  return { seed, schedule, nodes, lengthMs, healsAt, faults };
+  return { seed, chain, schedule, nodes, lengthMs, healsAt, faults };
 }
 
 const MAKERS: Readonly<Record<Schedule, readonly Maker[]>> = {
@@ -186,6 +199,7 @@ function oldDisks(at: Making): Fault[] {
 
 /** Hash power comes and goes: ten times as much, or a tenth. */
 function powers(at: Making): Fault[] {
+  if (at.chain === 'stake') return [];
   const { dice, nodes } = at;
   return Array.from({ length: dice.below(4) }, () => {
     const factor = dice.pick([0, 1 / 10, 3, 10]);
@@ -194,11 +208,11 @@ function powers(at: Making): Fault[] {
 }
 
 /** Some misbehave, of no more weight than is tolerated. */
-function vices({ dice, nodes, healsAt }: Making): Fault[] {
+function vices({ dice, chain, nodes, healsAt }: Making): Fault[] {
   const faults: Fault[] = [];
   const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
   for (const node of order.slice(0, toleratedNodes(nodes))) {
-    const vice = dice.pick(ORDINARY_VICES);
+    const vice = dice.pick(chain === 'stake' ? STAKE_VICES : ORDINARY_VICES);
     faults.push({ kind: 'vice', node, vice });
     if (vice === 'amnesia') {
       for (let i = 0; i < 6; i++) {

@@ -16,19 +16,20 @@ import { Network } from './network.ts';
 import { SimNode } from './node.ts';
 import type { Make } from './parts.ts';
 import { type Fault, type Plan, toleratedNodes } from './plan.ts';
+import { StakeWorld } from './stake-world.ts';
 import { Trace } from './trace.ts';
 import { messageOf, type ViceName, viceOf, voteOf } from './vices.ts';
 import { type Found, Watch } from './watch.ts';
-import { START, World, type WorldChanges } from './world.ts';
+import { WorkWorld } from './work-world.ts';
+import { type Economy, START, type World, type WorldChanges } from './world.ts';
 
 /** In the healed phase the head may be so far above the last finalized block. */
 const LAG_BLOCKS = 8;
 /** After healing this long nothing is asked of the nodes. */
 const GRACE_MS = 60_000;
 const LOOK_MS = 1_000;
-/** Extrinsics come so often, and every third of them moves money. */
+/** Extrinsics come so often. */
 const EXTRINSIC_MS = 8_000;
-const PAID = 3;
 
 /** Parts to put in the place of the right ones. */
 export interface Changes extends WorldChanges {
@@ -51,6 +52,7 @@ export interface Outcome {
   readonly broken: boolean;
   /** How many two of their own votes convict. */
   readonly convicted: number;
+  readonly economy: Economy;
 }
 
 export class Simulation {
@@ -83,6 +85,7 @@ export class Simulation {
     const observer = {
       said: (node: SimNode, message: Bytes) => this.said(node, message),
       left: (message: Bytes) => this.watch.left(message),
+      accuses: this.watch.accuses.bind(this.watch),
       chain: this.watch.chain.bind(this.watch),
       synced: this.watch.synced.bind(this.watch),
       started: this.watch.started.bind(this.watch),
@@ -129,6 +132,7 @@ export class Simulation {
     }
     if (conflict !== undefined) watch.report('conflict', conflict.node, conflict.detail);
     else if (!isWell) this.reportUnwell();
+    else watch.judgeEvidence(this.plan.healsAt, this.plan.lengthMs - GRACE_MS);
   }
 
   private reportUnwell(): void {
@@ -172,7 +176,11 @@ export class Simulation {
   private submit(): void {
     const node = this.dice.pick(this.nodes);
     const note = this.notes++;
-    if (node.isUp) node.submit(note % PAID === 0 ? this.world.transfer(BigInt(note + 1)) : this.world.note(note));
+    if (node.isUp) for (const extrinsic of this.world.traffic(node, this.dice, note)) node.submit(extrinsic);
+    for (const liar of this.nodes) {
+      const lie = liar.isUp && liar.vice?.frames === true ? this.world.slander(liar, this.dice) : undefined;
+      if (lie !== undefined) liar.pass([lie]);
+    }
     this.clock.after(this.dice.wait(EXTRINSIC_MS), () => this.submit());
   }
 
@@ -227,8 +235,8 @@ export class Simulation {
         at(fault.at, () => this.node(fault.node).arm(fault.point, fault.count, fault.downMs));
         return;
       case 'power':
-        at(fault.from, () => this.node(fault.node).miner.setPower(fault.factor));
-        at(fault.until, () => this.node(fault.node).miner.setPower(1));
+        at(fault.from, () => this.node(fault.node).authoring.setPower(fault.factor));
+        at(fault.until, () => this.node(fault.node).authoring.setPower(1));
         return;
       case 'skew':
       case 'vice':
@@ -252,7 +260,7 @@ export class Simulation {
       (other) => !this.colluding.has(other) && this.network.reaches(index, other.place.index),
     );
     for (const traitor of this.traitors) {
-      const echo = messageOf(voteOf(traitor.place.member.voteKey, said.value.vote, said.value.vote.target));
+      const echo = messageOf(voteOf(traitor.place.member.voteKeys[0], said.value.vote, said.value.vote.target));
       this.watch.left(echo);
       for (const other of side) this.clock.after(50, () => other.hear(traitor.name, echo));
     }
@@ -274,6 +282,7 @@ export class Simulation {
       crashes: nodes.reduce((sum, node) => sum + node.crashes, 0),
       broken: watch.conflict !== undefined,
       convicted: watch.convicted,
+      economy: this.world.economy,
     };
   }
 }
@@ -282,7 +291,13 @@ function textOf(error: unknown): string {
   return error instanceof Error ? `${error.message} ${error.stack?.split('\n')[1]?.trim() ?? ''}` : String(error);
 }
 
+function worldOf({ chain, nodes, faults }: Plan, changes: Changes): World {
+  if (chain === 'work') return new WorkWorld(nodes, changes);
+  const vicious = faults.flatMap((fault) => (fault.kind === 'vice' ? [fault.node] : []));
+  return new StakeWorld(nodes, new Set(vicious), changes);
+}
+
 /** Runs a plan in a world of its own. */
 export function simulate(plan: Plan, changes: Changes = {}): Outcome {
-  return new Simulation(plan, new World(plan.nodes, changes), changes).run();
+  return new Simulation(plan, worldOf(plan, changes), changes).run();
 }

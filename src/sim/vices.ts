@@ -28,7 +28,15 @@ export const ORDINARY_VICES = [
   'forge',
   'flood',
 ] as const;
-export type ViceName = (typeof ORDINARY_VICES)[number] | 'collude';
+/** Where turns and stake are: there is no power to come and go, and more to lie about. */
+export const STAKE_VICES = [
+  ...ORDINARY_VICES.filter((name) => name !== 'hopping'),
+  'twice',
+  'twice',
+  'frame',
+  'frame',
+] as const;
+export type ViceName = (typeof ORDINARY_VICES)[number] | (typeof STAKE_VICES)[number] | 'collude';
 
 /** A vice of a node; `isHealed` says when blocks are no longer held back. */
 export function viceOf(name: ViceName, isHealed: () => boolean): Vice {
@@ -51,6 +59,10 @@ export function viceOf(name: ViceName, isHealed: () => boolean): Vice {
       return { forgets: true };
     case 'forge':
       return { says: forged };
+    case 'twice':
+      return { sealsTwice: true };
+    case 'frame':
+      return { frames: true };
     case 'flood':
       return { says: flooded };
     case 'collude':
@@ -94,7 +106,7 @@ function otherBlock(node: SimNode, block: BlockRef): BlockRef {
 /** Words in the name of others that they never signed: votes, records of rounds, proofs. */
 function forged(node: SimNode, to: number, message: Bytes): Bytes {
   const said = GadgetMessage.dec(message);
-  const keys = node.place.world.members.map(({ voteKey }) => voteKey);
+  const keys = node.place.world.members.map(({ voteKeys }) => voteKeys[0]);
   const lie = (like: Pick<SignedVote, 'round' | 'setId'>, stage: SignedVote['stage'], id: Bytes, target: BlockRef) => {
     const { hash, number } = target;
     return { ...like, stage, id, target: { hash, number }, signature: signVote(blake2_256(id), hash) };
@@ -193,5 +205,5 @@ function stamped(node: SimNode, now: number): number {
 
 /** Comes when blocks are cheap, and goes when they are dear. */
 function hopped(node: SimNode, difficulty: bigint): number {
-  return node.place.world.isCheap(difficulty) ? 4 : 0;
+  return difficulty <= node.place.world.rules.difficulty.initial ? 4 : 0;
 }

@@ -3,6 +3,8 @@
  *
  * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
  */
+
+import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
@@ -13,10 +15,12 @@ import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { Watermark } from '../consensus/finality/watermark.ts';
 import { metaOf } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
+import { Header, headerHash } from '../primitives/header.ts';
 import { voteMessage } from '../primitives/justification.ts';
+import { readSlotSealed } from '../primitives/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { SimNode } from './node.ts';
-import { isSigned, setAfter, setOf, type World } from './world.ts';
+import { isSigned, type Member, type NamedSet, type World } from './world.ts';
 
 /** What can go wrong: name -> sentence. */
 export const FAULTS = {
@@ -34,6 +38,11 @@ export const FAULTS = {
   boost: 'a boost is greater than the rules allow',
   heads: 'honest nodes had not one head in the healed phase',
   finality: 'finality had not caught up in the healed phase',
+  twoSeals: 'an honest author sealed two blocks of one slot',
+  innocent: 'somebody who did nothing wrong was slashed',
+  unpaid: 'a slash took less than was at stake',
+  seats: 'votes, seats and what is bonded do not agree',
+  unslashed: 'evidence that an honest node found had cost nothing in the healed phase',
   unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
 } as const;
 export type FaultName = keyof typeof FAULTS;
@@ -51,6 +60,14 @@ const BOUNDS = { waiting: 512, ready: 8_192, future: 8_192, queuedBytes: 512 * 1
 const LOOK_EVERY = 8;
 const MAX_BOOST_PPM = 1_500_000;
 
+/** Evidence that an honest node found. */
+interface Evidence {
+  readonly node: SimNode;
+  readonly extrinsic: Bytes;
+  readonly at: Millis;
+  readonly crashes: number;
+}
+
 export class Watch {
   found: Found | undefined;
   /** Heights finalized by an honest node, and by what. */
@@ -63,6 +80,9 @@ export class Watch {
   /** The vote of each place, by who may only cast one. */
   private readonly cast = new Map<string, string>();
   private readonly guilty = new Set<string>();
+  /** What honest authors sealed: one entry for each of their blocks. */
+  private readonly seals = new Map<string, string>();
+  private readonly evidence: Evidence[] = [];
   private steps = 0;
   /** The votes that were persisted and not said yet. */
   private readonly fresh = new Map<SimNode, Watermark>();
@@ -106,6 +126,9 @@ export class Watch {
     if (effect.type === 'persist') this.fresh.set(node, effect.mark);
     if (effect.type === 'broadcast') this.votes(node, effect.message);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
+    if (effect.type === 'sealedTwice') this.accused(node, toHex(readSlotSealed(effect.proof.first).author));
+    if (effect.type === 'imported' && effect.isNew) this.imported(node, effect);
+    if (effect.type === 'announce') this.sealed(node, effect.block.header);
   }
 
   /** A disk has synced: what was final then must never be lost. */
@@ -141,6 +164,52 @@ export class Watch {
     }
   }
 
+  /** Evidence against somebody is on its way to the chain. */
+  accuses(node: SimNode, _proof: unknown, extrinsic: Bytes | undefined): void {
+    if (!this.isHonest(node) || this.world.rules.slots === undefined) return;
+    if (extrinsic === undefined) {
+      this.report('unslashed', node.name, 'nobody is known as the owner of the key');
+      return;
+    }
+    this.evidence.push({ node, extrinsic, at: this.now(), crashes: node.crashes });
+  }
+
+  /**
+   * What was found until then must be on the chain: it takes none of it any more, and of what was found in the healed
+   * phase because it has it. Earlier evidence may as well be too old, or of a branch that lost.
+   */
+  judgeEvidence(healsAt: Millis, until: Millis): void {
+    for (const { node, extrinsic, at, crashes } of this.evidence) {
+      // What a node knew when it crashed is lost with its pool.
+      if (at > until || node.crashes !== crashes) continue;
+      const { store } = node.machines;
+      const view = must(store.view(store.best.hash), 'the best block has its state');
+      const { runtime } = this.world;
+      const validity = runtime.validate(view, extrinsic, store.best);
+      const error = validity.ok ? 'valid still' : validity.error.value.type;
+      if (validity.ok || (at > healsAt && error !== 'Stale')) {
+        this.report('unslashed', node.name, `found after ${Math.floor(at / 1_000)} s: ${error}`);
+      }
+    }
+  }
+
+  private imported(node: SimNode, block: BlockRef): void {
+    const judgement = this.world.imported(node.machines.store, block);
+    if (judgement !== undefined) this.report(judgement.fault, node.name, `#${block.number}: ${judgement.detail}`);
+  }
+
+  private sealed(node: SimNode, bytes: Bytes): void {
+    if (this.world.rules.slots === undefined) return;
+    const header = Header.dec(bytes);
+    const { author, slot } = readSlotSealed(header);
+    const place = `${toHex(author)}/${slot}`;
+    const hash = toHex(headerHash(header));
+    const before = this.seals.get(place);
+    if (before !== undefined && before !== hash)
+      this.report('twoSeals', node.name, `#${header.number} in slot ${slot}`);
+    this.seals.set(place, hash);
+  }
+
   private witness(vote: SignedVote): void {
     const id = toHex(vote.id);
     const target = toHex(vote.target.hash);
@@ -171,8 +240,9 @@ export class Watch {
       }
     }
     if (vote.stage === 'precommit') {
-      const weight = support(store, current, this.world.votersOf(state.setId), vote.target);
-      if (weight !== undefined && weight < this.world.votersOf(state.setId).threshold) {
+      const { setId, voters } = this.world.setAfter(store, store.settled);
+      const weight = setId === state.setId ? support(store, current, voters, vote.target) : undefined;
+      if (weight !== undefined && weight < voters.threshold) {
         this.report('unfaithful', node.name, `precommits to #${vote.target.number} by a prevote weight of ${weight}`);
       }
     }
@@ -207,15 +277,14 @@ export class Watch {
     const { finality, store } = node.machines;
     const state = finality.state?.();
     if (state === undefined) return;
-    const due = setAfter(store.settled.number);
-    const [total, stake] = [state.voters.total, this.world.votersOf(due).total];
-    if (state.setId !== due) this.report('set', node.name, `${state.setId} of ${due} after #${store.settled.number}`);
-    else if (total !== stake) this.report('set', node.name, `weight ${total} of ${stake} in set ${due}`);
+    const due = this.world.setAfter(store, store.settled);
+    const after = `after #${store.settled.number}`;
+    if (state.setId !== due.setId) this.report('set', node.name, `${state.setId} of ${due.setId} ${after}`);
+    else if (!isSame(state.voters, due)) this.report('set', node.name, `other weights in set ${due.setId} ${after}`);
   }
 
   private judged(node: SimNode, target: BlockRef, justification: Bytes | undefined): void {
-    const setId = setOf(target.number);
-    const rules = { voters: this.world.votersOf(setId), setId, verify: isSigned, target };
+    const rules = { ...this.world.setOf(node.machines.store, target), verify: isSigned, target };
     const verdict = justification && verifyJustification(justification, rules);
     if (verdict?.ok === true) return;
     const detail = `#${target.number}: ${verdict === undefined ? 'no proof' : JUSTIFICATION_FAULTS[verdict.fault]}`;
@@ -238,14 +307,24 @@ export class Watch {
   }
 
   private isVicious(id: string): boolean {
-    return this.world.members.some(({ voteKey, name }) => toHex(voteKey) === id && this.vicious.has(name));
+    return this.world.members.some((one) => this.vicious.has(one.name) && keysOf(one).includes(id));
   }
 
   readonly vicious = new Set<string>();
 
   private nameOf(id: string): string {
-    return this.world.members.find(({ voteKey }) => toHex(voteKey) === id)?.name ?? id;
+    return this.world.members.find((one) => keysOf(one).includes(id))?.name ?? id;
   }
+}
+
+/** What evidence may name somebody by: the keys of his votes, or his account. */
+function keysOf({ voteKeys, account }: Member): string[] {
+  return [...voteKeys, account].map(toHex);
+}
+
+function isSame(voters: VoterSet, due: NamedSet): boolean {
+  if (voters.voters.length !== due.voters.voters.length) return false;
+  return voters.voters.every(({ id, weight }) => due.voters.get(id)?.weight === weight);
 }
 
 /** Whether a block stands on another; undefined where one of them is not known any more. */

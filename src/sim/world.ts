@@ -1,191 +1,118 @@
 /**
- * # World: the chain that is simulated: the real runtime, real blocks and seals, and luck that costs nothing.
+ * # World: what all nodes of a simulation agree on: rules, genesis, people, and luck that costs nothing.
  *
- * Always true: all nodes of a simulation follow the same rules; what is a function of its arguments (the execution of a
- * block, whether a signature holds) is computed once and remembered, so that seven nodes cost little more than one.
- * The lottery alone is not real: every ticket wins, and the simulator grants each miner as many as his power is worth.
+ * Always true: what is a function of its arguments (the execution of a block, whether a signature holds) is computed
+ * once and remembered, so that seven nodes cost little more than one; every block is executed with every pallet's
+ * invariant checked. There are two kinds: chains by work (work-world.ts) and chains of stake (stake-world.ts).
  */
-import { assert, must } from '../base/assert.ts';
-import { type Bytes, concat, equal, toHex, utf8 } from '../base/bytes.ts';
+import { type Bytes, concat, equal, toHex } from '../base/bytes.ts';
 import type { Work } from '../base/work.ts';
-import { bytes as byteString, hash, struct, u16, u32 } from '../codec/index.ts';
-import { operandRoot } from '../compute/pouw/commitment.ts';
-import { buildOpening, encodeOpening } from '../compute/pouw/opening.ts';
-import { checkShape } from '../compute/pouw/profile.ts';
-import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
-import type { Submission, Template } from '../consensus/author.ts';
 import type { Millis } from '../consensus/difficulty.ts';
-import type { Verify } from '../consensus/finality/round.ts';
-import { VoterSet } from '../consensus/finality/voter-set.ts';
+import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
+import type { Equivocation, Verify } from '../consensus/finality/round.ts';
+import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { blake2_256 } from '../crypto/hash.ts';
-import { type Keypair, keypairFromSeed } from '../crypto/keypair.ts';
-import { ss58Encode } from '../crypto/ss58.ts';
-import { bareExtrinsic, signExtrinsic } from '../primitives/extrinsic.ts';
-import { Header, headerHash } from '../primitives/header.ts';
-import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../primitives/justification.ts';
-import {
-  openingHash,
-  type PowPreRuntime,
-  preHash,
-  readSealed,
-  sealMessage,
-  withPreRuntime,
-} from '../primitives/pow.ts';
-import { readStorage } from '../runtime/access.ts';
-import { invalid } from '../runtime/errors.ts';
-import { type Host, SIGNATURES } from '../runtime/host.ts';
-import { rules as behaviour, pallet } from '../runtime/pallet.ts';
-import { CORE_PALLETS } from '../runtime/pallets.ts';
-import { createRuntime, type ExecutionResult, type Runtime } from '../runtime/runtime.ts';
-import { DEFAULT_SPEC } from '../runtime/spec.ts';
-import { map, value } from '../runtime/storage.ts';
-import { rw } from '../runtime/weights.ts';
+import { headerHash } from '../primitives/header.ts';
+import type { AuthorityList } from '../primitives/justification.ts';
+import type { SlotEquivocation } from '../primitives/slots.ts';
+import type { PalletSource } from '../runtime/calls.ts';
+import type { Host } from '../runtime/host.ts';
+import type { ExecutionResult, Runtime } from '../runtime/runtime.ts';
 import type { Genesis } from '../state/chain/load.ts';
-import { StateTree } from '../state/tree.ts';
+import type { BlockRef, ChainStore } from '../state/store.ts';
+import type { StateTree } from '../state/tree.ts';
+import type { Dice } from './dice.ts';
+import type { SimNode } from './node.ts';
+import type { Authoring } from './parts.ts';
+import type { WorkMember } from './work-world.ts';
 
-/** Where virtual time begins. */
+/** Where virtual time begins: where slots, sessions and eras do, too. */
 export const START: Millis = 1_700_000_000_000;
 /** T: the time between blocks that the chain aims at. */
 export const BLOCK_MS: Millis = 6_000;
-/** So hard that the schedule may move far both ways; all miners together have the power for one block in T. */
-const INITIAL_DIFFICULTY = 1n << 32n;
-const STEPS = 1_000_000;
-const UNIT = 1_000_000_000_000n;
-const ENDOWMENT = 1_000n * UNIT;
-const ONE_PPM = 1_000_000;
 /** The most nodes of a simulation. */
-const MAX_NODES = 10;
+export const MAX_NODES = 10;
+
+export const CHAINS = ['work', 'stake'] as const;
+export type ChainKind = (typeof CHAINS)[number];
 
 /** One node's place in the world. */
 export interface Member {
   readonly name: string;
   readonly account: Bytes;
-  readonly fragment: Bytes;
-  readonly computeKey: Keypair;
-  /** The ed25519 key of his votes. */
-  readonly voteKey: Bytes;
-  readonly boostPpm: number;
+  /** The keys of its votes, all that it will ever have. */
+  readonly voteKeys: readonly [Bytes, ...Bytes[]];
 }
 
-/** A set of voters lasts so many blocks, and ends so many above the block that says who comes next. */
-const SESSION_BLOCKS = 12;
-const CHANGE_DELAY = 2;
-/** No weight is above it. */
-export const MAX_WEIGHT = 12n;
-
-/** The set that decides on a block of this height. */
-export function setOf(height: number): bigint {
-  return BigInt(Math.max(0, Math.floor((height - CHANGE_DELAY - 1) / SESSION_BLOCKS)));
+/** Who votes, and under which number. */
+export interface NamedSet {
+  readonly setId: bigint;
+  readonly voters: VoterSet;
 }
 
-/** The set that votes once a block of this height is final. */
-export function setAfter(height: number): bigint {
-  return BigInt(Math.max(0, Math.floor((height - CHANGE_DELAY) / SESSION_BLOCKS)));
+/** What is wrong with a block that was executed. */
+export interface Judgement {
+  readonly fault: 'innocent' | 'unpaid' | 'seats';
+  readonly detail: string;
 }
 
-/** The weight of a member's votes in a set: it differs, so that heads are not mistaken for stake, and changes. */
-function weightOf(member: number, setId: bigint): bigint {
-  return MAX_WEIGHT - ((BigInt(member) + setId) % 3n);
+/** What a plan with planted bugs puts in the place of the right rules. */
+export interface WorldChanges {
+  readonly boostPpm?: (member: WorkMember) => number;
+  readonly authorities?: (list: AuthorityList) => AuthorityList;
+  readonly verify?: Verify;
+  /** Of chains of stake. */
+  readonly pallets?: (pallets: readonly PalletSource[]) => readonly PalletSource[];
+  readonly host?: (host: Host) => Host;
 }
 
-/** The k-th member of any simulation. */
-function member(index: number): Member {
-  const name = `n${index}`;
-  return {
-    name,
-    account: keypairFromSeed('ed25519', blake2_256(utf8(name))).publicKey,
-    fragment: blake2_256(utf8(`fragment of ${name}`)),
-    computeKey: keypairFromSeed('ed25519', blake2_256(utf8(`${name}//compute`))),
-    voteKey: blake2_256(utf8(`${name}//grandpa`)),
-    boostPpm: ONE_PPM + 50_000 * (index % 5),
-  };
+/** What came of the economy of a run. */
+export interface Economy {
+  readonly eras: number;
+  readonly elections: number;
+  readonly slashes: number;
+  readonly certificates: number;
 }
 
-const Declared = pallet('Lottery', {
-  index: 99,
-  doc: 'What the seal check of the simulator reads, and notes that blocks can carry.',
-  storage: {
-    Members: value('How many nodes mine and vote.', u32, 0),
-    Wins: map('The last winning pair of a fragment.', hash, struct({ step: u32, node: u16 })),
-    Notes: map('Notes by number.', u32, byteString),
-  },
-});
+export interface World {
+  readonly members: readonly Member[];
+  readonly runtime: Runtime;
+  readonly rules: ConsensusRules;
+  readonly genesis: Genesis;
+  /** Signatures of votes are plain: 64 bytes that only who holds the key should make. */
+  readonly verify: Verify;
+  /** The set that votes on what stands on a block with this state: asked where nothing is recorded. */
+  firstSet(state: StateTree): AuthoritySet;
+  /** The set that decides on a block, and the one that votes once it is final: as the chain says, not the gadget. */
+  setOf(store: ChainStore, block: BlockRef): NamedSet;
+  setAfter(store: ChainStore, block: BlockRef): NamedSet;
+  authoring(node: SimNode): Authoring;
+  /** What somebody sends to a node, the `count`-th time. */
+  traffic(node: SimNode, dice: Dice, count: number): readonly Bytes[];
+  /** The extrinsic that accuses a voter or an author; undefined where nothing on this chain could hear it. */
+  accusation(store: ChainStore, proof: Equivocation | SlotEquivocation): Bytes | undefined;
+  /** A node has imported a block; what is wrong with what it did, if anything. */
+  imported(store: ChainStore, block: BlockRef): Judgement | undefined;
+  /** Lies about others, for who frames them. */
+  slander(node: SimNode, dice: Dice): Bytes | undefined;
+  readonly economy: Economy;
+}
 
-const Lottery = behaviour(Declared, {
-  genesis: {
-    config: { members: u32 },
-    build(at, { members }) {
-      at.state.Members.put(members);
-    },
-  },
-  calls: {
-    note: {
-      index: 0,
-      doc: 'Keeps a note; each number is taken once.',
-      args: { id: u32, text: byteString },
-      weight: rw(1, 1),
-      origin: 'bare',
-      paysFee: false,
-      validate(at, { id }) {
-        if (at.state.Notes.has(id)) throw invalid('Stale');
-        return { priority: 1n, provides: [u32.enc(id)], longevity: 64 };
-      },
-      run(at, { id, text }) {
-        at.state.Notes.put(id, text);
-      },
-    },
-  },
-  hooks: {
-    on_initialize(at) {
-      const session = at.block.number / SESSION_BLOCKS;
-      if (Number.isInteger(session)) {
-        const next = authoritiesOf(at.state.Members.get(), BigInt(session));
-        const data = GrandpaLog.enc({ type: 'ScheduledChange', value: { next, delay: CHANGE_DELAY } });
-        at.log({ type: 'Consensus', value: { engine: GRANDPA_ENGINE, data } });
-      }
-      const { header } = at.block.parent;
-      if (header.number === 0) return;
-      const { preRuntime } = readSealed(header);
-      at.state.Wins.put(preRuntime.fragment, { step: preRuntime.step, node: preRuntime.node });
-    },
-  },
-});
+/** Whether the holder of a vote key has said it. */
+export const isSigned: Verify = (signature, message, id) => equal(signature, signVote(id, message));
 
-const NO_REFEREE = {
-  transcript: () => new Uint8Array(32),
-  opensState: () => false,
-  opensOperands: () => false,
-  registration: () => false,
-};
-
-/** The least product there is. */
-const PRODUCT = { m: 16, n: 16, k: 256 };
-
-/** Any ticket wins up to D = 2^64, and of two that come together chance decides which is lower. */
-const luck: TicketEvaluator = ({ seeds }) => {
-  const ticket = blake2_256(concat(seeds.seedA, seeds.seedB));
-  ticket.fill(0, 26);
-  return ticket;
-};
-
-/** The same operands for everybody: a seal is told apart by what it signs. */
-const work = (() => {
-  const checked = checkShape(0, PRODUCT);
-  assert(checked.ok, 'a product of profile 0');
-  const { m, n, k } = PRODUCT;
-  const a = { data: new Int8Array(m * k), lines: m, k };
-  const b = { data: new Int8Array(n * k).fill(1), lines: n, k };
-  const place = { ti: 0, tj: 0, s: 0 };
-  const opening = encodeOpening(buildOpening(a, b, checked.shape, place));
-  const [rootA, rootB] = [operandRoot(a, k), operandRoot(b, k)];
-  return { opening, seal: { ...place, rootA, rootB, openingHash: openingHash(opening) } };
-})();
+/** What the holder of a vote key says of a message. */
+export function signVote(id: Bytes, message: Bytes): Bytes {
+  const half = blake2_256(concat(id, message));
+  return concat(half, half);
+}
 
 /** Results of the last so many executions and signatures are kept: forks are short. */
 const KEPT = 1_024;
 
-function remembering(verify: Host['verify']): Host['verify'] {
+/** Signatures of extrinsics, each checked once. */
+export function remembering(verify: Host['verify']): Host['verify'] {
   const known = new Map<string, boolean>();
   return (signature, message, account) => {
     const key = `${toHex(signature.value)}${toHex(account)}${toHex(blake2_256(message))}`;
@@ -197,169 +124,24 @@ function remembering(verify: Host['verify']): Host['verify'] {
   };
 }
 
-/** The runtime of all simulations, and the most members that any of them has. */
-const runtime = createRuntime({
-  pallets: [...CORE_PALLETS, Lottery],
-  spec: { ...DEFAULT_SPEC, blockTimeMs: BLOCK_MS, initialDifficulty: INITIAL_DIFFICULTY, profile: 0 },
-  host: { ...SIGNATURES, verify: remembering(SIGNATURES.verify), referee: NO_REFEREE },
-});
-const MEMBERS = Array.from({ length: MAX_NODES }, (_, index) => member(index));
-const PAYER = keypairFromSeed('ed25519', blake2_256(utf8('payer')));
-
-/** Who votes in a set of so many members. */
-function authoritiesOf(members: number, setId: bigint): AuthorityList {
-  return MEMBERS.slice(0, members).map(({ voteKey }, index): [Bytes, bigint] => [voteKey, weightOf(index, setId)]);
-}
-
-const GENESES = new Map<number, Genesis>();
-
-function genesisOf(members: number): Genesis {
-  const known = GENESES.get(members);
-  if (known !== undefined) return known;
-  const accounts = [PAYER.accountId, ...MEMBERS.slice(0, members).map(({ account }) => account)];
-  const balances = accounts.map((account) => [ss58Encode(account, 42), ENDOWMENT.toString()]);
-  const state = StateTree.from(runtime.genesis({ balances: { balances }, lottery: { members } }));
-  const header: Header = {
-    parentHash: new Uint8Array(32),
-    number: 0,
-    stateRoot: state.root,
-    extrinsicsRoot: StateTree.empty(0).root,
-    digest: [],
+/** A runtime as consensus uses it; each block is executed once, with every pallet's invariant: a broken one throws. */
+export function checked(runtime: Runtime): ConsensusRules['runtime'] {
+  const executed = new Map<string, ExecutionResult>();
+  return {
+    Call: runtime.Call,
+    builder: runtime.builder,
+    *executing(state, block, parent): Work<ExecutionResult> {
+      const key = toHex(headerHash(block.header));
+      const known = executed.get(key);
+      if (known !== undefined) {
+        yield;
+        return known;
+      }
+      const result = yield* runtime.executing(state, block, parent, { check: true });
+      remember(executed, key, result);
+      return result;
+    },
   };
-  const genesis = { hash: headerHash(header), header: Header.enc(header), state };
-  GENESES.set(members, genesis);
-  return genesis;
-}
-
-/** What a plan with planted bugs puts in the place of the right rules. */
-export interface WorldChanges {
-  readonly boostPpm?: (member: Member) => number;
-  readonly authorities?: (list: AuthorityList) => AuthorityList;
-  readonly verify?: Verify;
-}
-
-export class World {
-  readonly members: readonly Member[];
-  readonly runtime = runtime;
-  readonly rules: ConsensusRules;
-  readonly genesis: Genesis;
-  private readonly changes: WorldChanges;
-  private readonly executed = new Map<string, ExecutionResult>();
-  private readonly sets = new Map<bigint, VoterSet>();
-  private nonce = 0;
-
-  constructor(nodes: number, changes: WorldChanges = {}) {
-    assert(nodes >= 1 && nodes <= MAX_NODES, `1 to ${MAX_NODES} nodes`);
-    this.members = MEMBERS.slice(0, nodes);
-    this.genesis = genesisOf(nodes);
-    this.changes = changes;
-    this.rules = {
-      difficulty: { initial: INITIAL_DIFFICULTY, blockTimeMs: BLOCK_MS },
-      seals: {
-        author: (_view, account) => {
-          const found = this.members.find((one) => equal(one.account, account));
-          if (found === undefined) return undefined;
-          const boostPpm = changes.boostPpm?.(found) ?? found.boostPpm;
-          return { computeKey: found.computeKey.publicKey, boostPpm };
-        },
-        fragment: (view, id, account) => {
-          if (!this.members.some((one) => equal(one.account, account) && equal(one.fragment, id))) return undefined;
-          const lastWin = readStorage(view, Lottery.storage.Wins, id);
-          const minedNodes = [{ ...PRODUCT, fits: true }];
-          return { job: new Uint8Array(32), steps: STEPS, profile: 0, minedNodes, lastWin };
-        },
-      },
-      runtime: {
-        Call: runtime.Call,
-        builder: runtime.builder,
-        executing: (state, block, parent) => this.executing(state, block, parent),
-      },
-      evaluate: luck,
-    };
-    this.verify = changes.verify ?? this.verify;
-  }
-
-  /** The set that votes from genesis on. */
-  firstAuthorities(): AuthorityList {
-    const list = authoritiesOf(this.members.length, 0n);
-    return this.changes.authorities?.(list) ?? list;
-  }
-
-  /** Signatures of votes are plain: 64 bytes that only who holds the key should make. */
-  readonly verify: Verify = isSigned;
-
-  /** How long a miner of the usual power, without boost, takes for a block of this difficulty, on average. */
-  waitMs(difficulty: bigint): Millis {
-    return Number((difficulty * BigInt(BLOCK_MS * this.members.length)) / INITIAL_DIFFICULTY);
-  }
-
-  /** Whether blocks are no dearer than they are worth when all mine. */
-  isCheap(difficulty: bigint): boolean {
-    return difficulty <= INITIAL_DIFFICULTY;
-  }
-
-  /** A set as its stake is. */
-  votersOf(setId: bigint): VoterSet {
-    const known = this.sets.get(setId);
-    if (known !== undefined) return known;
-    const voters = must(VoterSet.of(authoritiesOf(this.members.length, setId)), 'somebody votes');
-    this.sets.set(setId, voters);
-    return voters;
-  }
-
-  /** The submission of a find: a sealed ticket for this template. */
-  submission(template: Template, who: Member, step: number): Submission {
-    const preRuntime: PowPreRuntime = {
-      author: who.account,
-      fragment: who.fragment,
-      step,
-      node: 0,
-      profile: 0,
-      ...PRODUCT,
-    };
-    const pre = preHash(withPreRuntime(template.header, preRuntime));
-    const signature = who.computeKey.sign(sealMessage(work.seal.openingHash, pre));
-    return { templateId: template.id, preRuntime, seal: { ...work.seal, signature }, opening: work.opening };
-  }
-
-  /** A note as an extrinsic; everybody may write each number once. */
-  note(id: number): Bytes {
-    const call = { type: 'Lottery', value: { type: 'note', value: { id, text: utf8(`note ${id}`) } } };
-    return bareExtrinsic(runtime.Call.enc(call)).bytes;
-  }
-
-  /** A transfer from the payer, the next of a row. */
-  transfer(units: bigint): Bytes {
-    const value = { dest: { type: 'Id', value: (this.members[0] as Member).account }, value: units };
-    const call = runtime.Call.enc({ type: 'Balances', value: { type: 'transfer_keep_alive', value } });
-    const { hash: genesisHash } = this.genesis;
-    const { spec_version: specVersion, transaction_version: transactionVersion } = runtime.version;
-    const extra = { era: { type: 'Immortal' } as const, nonce: this.nonce++, tip: 0n };
-    const implicit = { specVersion, transactionVersion, genesisHash, birthHash: genesisHash };
-    return signExtrinsic(call, extra, implicit, PAYER).bytes;
-  }
-
-  /** With every pallet's invariant checked: a broken one throws. */
-  private *executing(...[state, block, parent]: Parameters<Runtime['executing']>): Work<ExecutionResult> {
-    const key = toHex(headerHash(block.header));
-    const known = this.executed.get(key);
-    if (known !== undefined) {
-      yield;
-      return known;
-    }
-    const result = yield* runtime.executing(state, block, parent, { check: true });
-    remember(this.executed, key, result);
-    return result;
-  }
-}
-
-/** Whether the holder of a vote key has said it. */
-export const isSigned: Verify = (signature, message, id) => equal(signature, signVote(id, message));
-
-/** What the holder of a vote key says of a message. */
-export function signVote(id: Bytes, message: Bytes): Bytes {
-  const half = blake2_256(concat(id, message));
-  return concat(half, half);
 }
 
 function remember<T>(map: Map<string, T>, key: string, value: T): void {

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { equal } from '../../src/base/bytes.ts';
+import { accusation } from '../../src/consensus/accusation.ts';
 import { Witness } from '../../src/consensus/equivocation.ts';
 import type { DecodedBlock } from '../../src/consensus/import.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { accusation } from '../../src/node/slots.ts';
 import { type Header, headerHash } from '../../src/primitives/header.ts';
 import { readSlotSealed, type SlotEquivocation } from '../../src/primitives/slots.ts';
 import { readStorage } from '../../src/runtime/access.ts';

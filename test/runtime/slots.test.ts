@@ -5,9 +5,9 @@ import { getDynamicBuilder, getLookupFn } from '@polkadot-api/metadata-builders'
 import { metadata as codec, unifyMetadata } from '@polkadot-api/substrate-bindings';
 import { must } from '../../src/base/assert.ts';
 import { toHex } from '../../src/base/bytes.ts';
+import { accusation } from '../../src/consensus/accusation.ts';
 import { ss58Encode } from '../../src/crypto/ss58.ts';
 import { chainRules } from '../../src/node/rules.ts';
-import { accusation } from '../../src/node/slots.ts';
 import { decodeExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { slotItem } from '../../src/primitives/slots.ts';
 import { ConfigError } from '../../src/runtime/config.ts';

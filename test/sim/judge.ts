@@ -1,5 +1,5 @@
 /** # Judge: whether the suite names a planted bug, and by what. */
-import { planOf } from '../../src/sim/plan.ts';
+import { LEAST_NODES, planOf } from '../../src/sim/plan.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
@@ -14,7 +14,7 @@ export interface Search {
   readonly seed: number;
   readonly tries: number;
   readonly minutes: number;
-  /** From 4 to 7 in turn where it is not said. */
+  /** From the least to 7 in turn where it is not said. */
   readonly nodes?: number;
 }
 
@@ -23,8 +23,9 @@ export function firstFault(mutant: Mutant, search: Search): Outcome | undefined 
   const { seed, minutes } = search;
   for (let i = 0; i < search.tries; i++) {
     const schedule = mutant.schedules[i % mutant.schedules.length] ?? 'mixed';
-    const nodes = search.nodes ?? 4 + ((seed + i) % 4);
-    const outcome = simulate(planOf({ seed: seed + i, schedule, nodes, minutes }), mutant.changes);
+    const { chain = 'work' } = mutant;
+    const nodes = search.nodes ?? LEAST_NODES[chain] + ((seed + i) % (8 - LEAST_NODES[chain]));
+    const outcome = simulate(planOf({ seed: seed + i, chain, schedule, nodes, minutes }), mutant.changes);
     if (outcome.found !== undefined) return outcome;
   }
   return undefined;
@@ -41,8 +42,8 @@ export function judgeMutants(seed: number, tell: (text: string) => void): boolea
       continue;
     }
     const { plan, found } = outcome;
-    const where = `--seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes}`;
-    tell(`${mutant.name.padEnd(30)} ${found.fault.padEnd(10)} ${where.padEnd(46)} ${FAULTS[found.fault]}`);
+    const where = `--chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes}`;
+    tell(`${mutant.name.padEnd(30)} ${found.fault.padEnd(10)} ${where.padEnd(60)} ${FAULTS[found.fault]}`);
   }
   tell(`${MUTANTS.length - missed} of ${MUTANTS.length} planted bugs found`);
   return missed <= MAY_MISS;

@@ -7,20 +7,35 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { must } from '../../src/base/assert.ts';
 import { concat } from '../../src/base/bytes.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { activeVerifiers, type Verifier } from '../../src/crypto/verify.ts';
-import { type Plan, type PlanOptions, planOf, SCHEDULES, type Schedule } from '../../src/sim/plan.ts';
+import {
+  LEAST_NODES,
+  type Plan,
+  type PlanOptions,
+  planOf,
+  SCHEDULES,
+  type Schedule,
+  STAKE_SCHEDULES,
+} from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
+import { CHAINS, type ChainKind } from '../../src/sim/world.ts';
 import { Lru } from '../../src/state/chain/lru.ts';
 import { keyOf } from '../../src/state/key.ts';
 import { judgeMutants } from './judge.ts';
 
-const NODES = { least: 4, most: 7 };
+const MOST_NODES = 7;
+/** Half the time holds as many faults of most kinds. */
+const MINUTES_OF_ONE = '10';
+const MINUTES_OF_MANY = '5';
 /** Of many schedules so many are run twice, and must do the same both times. */
 const REPLAYED = 20;
+/** One of so many schedules is of a chain of stake. */
+const STAKE_EVERY = 4;
 const SHRINK_TRIES = 60;
 /** Schedules between two words of progress. */
 const TOLD_EVERY = 50;
@@ -72,7 +87,7 @@ async function many(tasks: readonly Task[], jobs: number, until: number): Promis
 
 function line({ task, outcome, same }: Report): string {
   const { found, hash } = outcome;
-  const name = `--seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
+  const name = `--chain ${task.chain ?? 'work'} --seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
   const said = found === undefined ? 'well' : `${found.fault}: ${FAULTS[found.fault]} (${found.node}: ${found.detail})`;
   return `${name}  ${hash}  ${said}${same ? '' : '  NOT THE SAME TWICE'}`;
 }
@@ -89,6 +104,15 @@ function tell(outcome: Outcome): void {
   console.log(JSON.stringify({ ...small, faults: small.faults }, undefined, 1));
 }
 
+function economyOf(outcomes: readonly Outcome[]): string {
+  const sum = (of: (economy: Outcome['economy']) => number) =>
+    outcomes.reduce((total, { economy }) => total + of(economy), 0);
+  return (
+    `${sum(({ eras }) => eras)} eras, ${sum(({ elections }) => elections)} elections, ` +
+    `${sum(({ slashes }) => slashes)} slashes, ${sum(({ certificates }) => certificates)} certificates`
+  );
+}
+
 function summary(reports: readonly Report[], seconds: number): boolean {
   const sum = (of: (outcome: Outcome) => number) => reports.reduce((total, { outcome }) => total + of(outcome), 0);
   const failed = reports.filter(({ outcome }) => outcome.found !== undefined);
@@ -103,6 +127,7 @@ function summary(reports: readonly Report[], seconds: number): boolean {
     `${sum(({ crashes }) => crashes)} crashes, ${sum(({ finalized }) => finalized)} blocks finalized, ` +
       `${sum(({ broken }) => (broken ? 1 : 0))} times finality broken by traitors, who were named`,
   );
+  console.log(`on chains of stake: ${economyOf(reports.map(({ outcome }) => outcome))}`);
   console.log(`${twice - different.length} of ${twice} replays identical, ${failed.length} schedules failed`);
   for (const name of Object.keys(FAULTS)) {
     const count = failed.filter(({ outcome }) => outcome.found?.fault === name).length;
@@ -115,9 +140,10 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({
     options: {
       seed: { type: 'string', default: '1' },
+      chain: { type: 'string' },
       nodes: { type: 'string' },
       schedule: { type: 'string' },
-      minutes: { type: 'string', default: '10' },
+      minutes: { type: 'string' },
       schedules: { type: 'string' },
       within: { type: 'string' },
       jobs: { type: 'string', default: String(availableParallelism()) },
@@ -125,21 +151,23 @@ async function main(): Promise<boolean> {
     },
   });
   const seed = numberOf('seed', values.seed);
-  const minutes = numberOf('minutes', values.minutes);
   if (values.mutants) return judgeMutants(seed, (text) => console.log(text));
-  const optionsOf = (index: number): PlanOptions => ({
-    seed: seed + index,
-    schedule: scheduleOf(values.schedule ?? (SCHEDULES[index % SCHEDULES.length] as string)),
-    nodes: values.nodes === undefined ? spread(seed + index) : numberOf('nodes', values.nodes),
-    minutes,
-  });
+  const isOne = values.schedules === undefined;
+  const minutes = numberOf('minutes', values.minutes ?? (isOne ? MINUTES_OF_ONE : MINUTES_OF_MANY));
+  const only = values.chain ?? (isOne ? 'work' : undefined);
+  const optionsOf = (index: number): PlanOptions => {
+    const named = values.schedule ?? (isOne ? 'mixed' : undefined);
+    const course = courseOf(index, only === undefined ? undefined : chainOf(only), named);
+    const nodes = values.nodes === undefined ? spread(seed + index, course.chain) : numberOf('nodes', values.nodes);
+    return { seed: seed + index, ...course, nodes, minutes };
+  };
   if (values.schedules === undefined) {
-    const report = runTask({ ...optionsOf(0), schedule: scheduleOf(values.schedule ?? 'mixed'), twice: false });
+    const report = runTask({ ...optionsOf(0), twice: false });
     const { outcome } = report;
     console.log(line(report));
     console.log(
       `${outcome.steps} steps, ${outcome.imports} imports, head #${outcome.head}, ${outcome.finalized} final, ` +
-        `${outcome.crashes} crashes`,
+        `${outcome.crashes} crashes, ${economyOf([outcome])}`,
     );
     tell(outcome);
     return outcome.found === undefined;
@@ -168,9 +196,25 @@ function remembering(verify: Verifier): Verifier {
   };
 }
 
-function spread(seed: number): number {
+/** Every fourth schedule is one of a chain of stake; both kinds take their schedules in turn. */
+function courseOf(index: number, only: ChainKind | undefined, schedule: string | undefined) {
+  const chain = only ?? (index % STAKE_EVERY === STAKE_EVERY - 1 ? 'stake' : 'work');
+  const stakes = Math.floor(index / STAKE_EVERY);
+  const place = only !== undefined ? index : chain === 'stake' ? stakes : index - stakes;
+  const list = chain === 'stake' ? STAKE_SCHEDULES : SCHEDULES;
+  return { chain, schedule: scheduleOf(schedule ?? must(list[place % list.length], 'a schedule')) };
+}
+
+function chainOf(name: string): ChainKind {
+  const found = CHAINS.find((chain) => chain === name);
+  if (found === undefined) throw new Error(`--chain is one of ${CHAINS.join(', ')}`);
+  return found;
+}
+
+function spread(seed: number, chain: ChainKind): number {
   // Not in step with the schedules, of which there are eight.
-  return NODES.least + (Math.floor(seed / SCHEDULES.length) % (NODES.most - NODES.least + 1));
+  const least = LEAST_NODES[chain];
+  return least + (Math.floor(seed / SCHEDULES.length) % (MOST_NODES - least + 1));
 }
 
 function scheduleOf(name: string): Schedule {

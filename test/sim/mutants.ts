@@ -7,14 +7,23 @@ import type { Bytes } from '../../src/base/bytes.ts';
 import { Chain, type ChainEffect } from '../../src/consensus/chain.ts';
 import { DepthFinality } from '../../src/consensus/finality/depth.ts';
 import { Grandpa } from '../../src/consensus/finality/grandpa.ts';
+import type { PalletSource } from '../../src/runtime/calls.ts';
+import type { Chain as Chained } from '../../src/runtime/chain.ts';
+import type { Pallet } from '../../src/runtime/pallet.ts';
+import { type SessionManager, session } from '../../src/runtime/pallets/session.ts';
+import { planSession, StakingDeclared } from '../../src/runtime/pallets/staking.ts';
+import { tellVoters } from '../../src/runtime/pallets/voters.ts';
 import type { Schedule } from '../../src/sim/plan.ts';
 import type { Changes } from '../../src/sim/simulation.ts';
+import type { ChainKind } from '../../src/sim/world.ts';
 
 export interface Mutant {
   readonly name: string;
   /** What is wrong with it. */
   readonly bug: string;
   readonly changes: Changes;
+  /** By work, if it says nothing. */
+  readonly chain?: ChainKind;
   /** Where it shows most. */
   readonly schedules: readonly Schedule[];
 }
@@ -63,6 +72,38 @@ function withoutEffect(type: ChainEffect['type']): Changes {
       return (step(...args) as ChainEffect[]).filter((effect) => effect.type !== type);
     });
   });
+}
+
+type Run = (at: Chained, args: never) => void;
+
+/** The pallets of a chain of stake with another one in the place of one. */
+function withPallet(name: string, change: (of: Pallet) => Pallet): (list: readonly PalletSource[]) => PalletSource[] {
+  return (list) => list.map((one) => (typeof one === 'function' || one.declared.name !== name ? one : change(one)));
+}
+
+/** The pallet with another run of one of its calls. */
+function withCall(name: string, change: (run: Run) => Run): (of: Pallet) => Pallet {
+  return (of) => {
+    const rule = of.calls[name] as unknown as { readonly run: Run };
+    const calls = { ...of.calls, [name]: { ...rule, run: change(rule.run) } };
+    return { ...of, calls: calls as unknown as Pallet['calls'] };
+  };
+}
+
+/** While the call runs, all that unbonds is so old that it answers for nothing. */
+function hidingChunks(run: Run): Run {
+  return (at, args) => {
+    const { Ledger } = at.use(StakingDeclared).state;
+    const before = [...Ledger.entries()].filter(([, { unlocking }]) => unlocking.length > 0);
+    for (const [who, ledger] of before) {
+      Ledger.put(who, { ...ledger, unlocking: ledger.unlocking.map((chunk) => ({ ...chunk, era: 0 })) });
+    }
+    run(at, args);
+    for (const [who, { unlocking }] of before) {
+      const now = Ledger.get(who);
+      if (now !== undefined) Ledger.put(who, { ...now, unlocking });
+    }
+  };
 }
 
 const forgetful = (setup: ConstructorParameters<typeof Grandpa>[0]) => ({ ...setup, markOf: () => undefined });
@@ -271,5 +312,39 @@ export const MUTANTS: readonly Mutant[] = [
       });
     }),
     schedules: ['swizzle', 'mixed', 'partition', 'lossy'],
+  },
+  {
+    name: 'nominations counted twice',
+    bug: 'the first seat of an era has its stake and its weight twice',
+    chain: 'stake',
+    changes: {
+      pallets: withPallet('Session', () => {
+        const manager: SessionManager = (at, number) =>
+          planSession(at, number)?.map((seat, place) => {
+            return place > 0 ? seat : { ...seat, stake: 2n * seat.stake, weight: 2n * seat.weight };
+          });
+        return session({ manager, handlers: [tellVoters] }) as unknown as Pallet;
+      }),
+    },
+    schedules: ['calm'],
+  },
+  {
+    name: 'report not checked',
+    bug: 'the signatures of the votes that a report shows are taken as they come',
+    chain: 'stake',
+    changes: { host: (host) => ({ ...host, verifyEd25519: () => true }) },
+    schedules: ['byzantine', 'lossy'],
+  },
+  {
+    name: 'slash forgets what unbonds',
+    bug: 'what began to unbond before a report is not slashed',
+    chain: 'stake',
+    changes: {
+      pallets: (list) => {
+        const votes = withPallet('Grandpa', withCall('report_equivocation_unsigned', hidingChunks))(list);
+        return withPallet('Slots', withCall('report_equivocation', hidingChunks))(votes);
+      },
+    },
+    schedules: ['byzantine', 'lossy'],
   },
 ];

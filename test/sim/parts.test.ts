@@ -5,13 +5,13 @@ import { Clock } from '../../src/sim/clock.ts';
 import { Dice } from '../../src/sim/dice.ts';
 import { Disk, DiskStore } from '../../src/sim/disk.ts';
 import { Network } from '../../src/sim/network.ts';
-import { World } from '../../src/sim/world.ts';
+import { WorkWorld } from '../../src/sim/work-world.ts';
 
 const name = (index: number) => `record ${index}`;
 
 /** A disk with five batches, of which two are synced. */
 function written() {
-  const disk = new Disk(new World(4).genesis);
+  const disk = new Disk(new WorkWorld(4).genesis);
   const store = DiskStore.open(disk);
   for (let i = 0; i < 5; i++) {
     store.putAux(name(i), Uint8Array.of(i));

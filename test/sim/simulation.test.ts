@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
-import { type Plan, planOf, SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
+import { LEAST_NODES, type Plan, planOf, SCHEDULES, STAKE_SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
 import { FAULTS } from '../../src/sim/watch.ts';
 
@@ -12,7 +12,7 @@ await installFastPaths();
 const SHORT = { nodes: 4, minutes: 3 };
 
 function assertWell({ plan, found, trace }: Outcome): void {
-  const name = `npm run sim -- --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes} --minutes ${SHORT.minutes}`;
+  const name = `npm run sim -- --chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes} --minutes ${SHORT.minutes}`;
   assert.equal(found, undefined, found && `${name}: ${FAULTS[found.fault]}: ${found.detail}\n${trace.join('\n')}`);
 }
 
@@ -26,12 +26,40 @@ for (const [index, schedule] of SCHEDULES.entries()) {
   });
 }
 
+/** Five nodes of a chain of stake; the seeds of two that break the rules are such that their vices are these. */
+const STAKED = [
+  { schedule: 'calm', seed: 7, offends: 'nobody' },
+  { schedule: 'byzantine', seed: 14, offends: 'twice' },
+  { schedule: 'byzantine', seed: 2, offends: 'equivocate' },
+  { schedule: 'mixed', seed: 2, offends: undefined },
+] as const;
+
+for (const { schedule, seed, offends } of STAKED) {
+  test(`a chain of stake, ${schedule}, ${offends ?? 'somebody'} breaks the rules: it elects, pays and slashes`, () => {
+    const plan = planOf({ chain: 'stake', nodes: LEAST_NODES.stake, minutes: 3, seed, schedule });
+    const outcome = simulate(plan);
+    assertWell(outcome);
+    const { eras, elections, slashes, certificates } = outcome.economy;
+    assert.ok(outcome.finalized >= 10, `${outcome.finalized} blocks final`);
+    assert.ok(eras >= 2 && elections >= 1 && certificates >= 1, `${eras} eras, ${elections}, ${certificates}`);
+    if (offends === undefined) return;
+    assert.equal(
+      plan.faults.some((fault) => fault.kind === 'vice' && fault.vice === offends),
+      offends !== 'nobody',
+    );
+    assert.equal(slashes > 0, offends !== 'nobody', `${slashes} slashes`);
+  });
+}
+
 test('twenty seeds do the same twice, and no two of them the same', () => {
   const hashes = new Set<string>();
   for (let seed = 1; seed <= 20; seed++) {
-    const schedule = SCHEDULES[seed % SCHEDULES.length] ?? 'mixed';
+    const chain = seed % 4 === 3 ? 'stake' : 'work';
+    const nodes = LEAST_NODES[chain];
+    const schedules = chain === 'stake' ? STAKE_SCHEDULES : SCHEDULES;
+    const schedule = schedules[seed % schedules.length] ?? 'mixed';
     // The first half minute of its faults.
-    const plan = { ...planOf({ ...SHORT, seed, schedule }), lengthMs: 30_000, healsAt: 30_000 };
+    const plan = { ...planOf({ ...SHORT, nodes, chain, seed, schedule }), lengthMs: 30_000, healsAt: 30_000 };
     const [once, again] = [simulate(plan), simulate(plan)];
     assert.equal(again.hash, once.hash, `seed ${seed}`);
     assert.deepEqual(again.trace, once.trace);
@@ -51,6 +79,7 @@ test('more than a third of traitors break finality, and their own votes name eno
 /** Found by `npm run sim`, with the faults that it took. */
 const FAILED: Readonly<Record<string, Plan>> = {
   'beside a silent voter a backup is put back, and its owner could not repeat the votes that the round needs': {
+    chain: 'work',
     seed: 205,
     schedule: 'churn',
     nodes: 5,
