@@ -5,6 +5,7 @@
  */
 import type { Bytes } from '../base/bytes.ts';
 import type { TicketEvaluator } from '../compute/pouw/ticket.ts';
+import type { Verifier } from '../crypto/verify.ts';
 import type { VrfVerifier } from '../crypto/vrf.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { SlotAuthority, SlotEpoch } from '../runtime/slots.ts';
@@ -50,6 +51,8 @@ export interface SlotRules {
   /** Everybody whose seal may stand on a block near this state: for headers whose parent is not known. */
   authorities(view: StateView): readonly SlotAuthority[];
   readonly verifyVrf: VrfVerifier;
+  /** Whether an sr25519 key made a seal. */
+  readonly verifySeal: Verifier;
 }
 
 /** Everything that stays the same for the life of a chain. */

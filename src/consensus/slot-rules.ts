@@ -1,5 +1,6 @@
 /** # Slot rules: turns by pallet Slots, as consensus asks for them. */
 import type { Bytes } from '../base/bytes.ts';
+import { verifySignature } from '../crypto/verify.ts';
 import { vrfVerify } from '../crypto/vrf.ts';
 import { slotAuthorities, slotEpoch } from '../runtime/pallets/slots.ts';
 import { epochAt } from '../runtime/slots.ts';
@@ -13,5 +14,6 @@ export function slotRules(genesis: Bytes, epochSlots: number): SlotRules {
     epoch: (view, slot) => slotEpoch(view, slot, epochSlots),
     authorities: slotAuthorities,
     verifyVrf: vrfVerify,
+    verifySeal: (signature, message, key) => verifySignature('sr25519', signature, message, key),
   };
 }

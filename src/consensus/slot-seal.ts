@@ -6,7 +6,6 @@
  * slashed for it can make anybody verify one. The time in the body is judged last, since it needs the body.
  */
 import { equal } from '../base/bytes.ts';
-import { verifySignature } from '../crypto/verify.ts';
 import { type SlotSealed, slotSealMessage, slotVrfMessage } from '../primitives/slots.ts';
 import { authorOf, type SlotAuthority, slotAt } from '../runtime/slots.ts';
 import type { StateView } from '../state/view.ts';
@@ -60,8 +59,8 @@ export function checkStranger(
   return keys.some((authority) => isSealedBy(slots, turn, authority)) ? passed(turn) : failed('UnknownAuthority');
 }
 
-function isSealedBy({ genesis }: SlotRules, turn: SlotSealed, { key }: SlotAuthority): boolean {
-  return verifySignature('sr25519', turn.signature, slotSealMessage(genesis, turn.preHash), key);
+function isSealedBy({ genesis, verifySeal }: SlotRules, turn: SlotSealed, { key }: SlotAuthority): boolean {
+  return verifySeal(turn.signature, slotSealMessage(genesis, turn.preHash), key);
 }
 
 /** Whether the slot begins later than blocks are held. */

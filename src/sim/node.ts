@@ -54,6 +54,7 @@ export class SimNode {
   private backup: Records | undefined;
   /** Rises with every start: what an earlier process asked for does not reach a later one. */
   private life = 0;
+  private announcements = 0;
   private depth = 0;
   private armed: { readonly point: CrashPoint; left: number; readonly downMs: Millis } | undefined;
   private readonly wakes = { chain: -1, sync: -1 };
@@ -341,12 +342,15 @@ export class SimNode {
   // ---- blocks
 
   announce({ header, opening, extrinsics }: ReceivedBlock): void {
-    this.gossip(announcementOf(header, opening, extrinsics), undefined);
+    const half = this.vice?.sealsTwice === true ? this.announcements++ % 2 : undefined;
+    this.gossip(announcementOf(header, opening, extrinsics), undefined, half);
   }
 
-  private gossip(announcement: Announcement, from: string | undefined): void {
+  /** To all, or to those with even or odd numbers. */
+  private gossip(announcement: Announcement, from: string | undefined, half?: number): void {
     const { network, index } = this.place;
     for (const other of this.place.others()) {
+      if (half !== undefined && other.place.index % 2 !== half) continue;
       if (other.name !== from) network.send(index, other.place.index, () => other.announced(this.name, announcement));
     }
   }

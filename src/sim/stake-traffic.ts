@@ -128,6 +128,7 @@ export class StakeTraffic {
       () => stand(by),
       () => stand(by),
       () => staking(by, 'chill', {}),
+      () => ({ by, pallet: 'Session', call: 'purge_keys', args: {} }),
       () => staking(by, 'unbond', { value: amount(dice, 90) }),
       () => staking(by, 'unbond', { value: amount(dice, 90) }),
       () => staking(by, 'rebond', { value: amount(dice, 90) }),

@@ -32,7 +32,15 @@ import type { StateTree } from '../state/tree.ts';
 import type { Dice } from './dice.ts';
 import type { SimNode } from './node.ts';
 import type { Authoring } from './parts.ts';
-import { authoringKeys, isDrawn, membersOf, type StakeMember, stakeGenesis, stakeRuntime } from './stake-chain.ts';
+import {
+  authoringKeys,
+  isDrawn,
+  isSealed,
+  membersOf,
+  type StakeMember,
+  stakeGenesis,
+  stakeRuntime,
+} from './stake-chain.ts';
 import { StakeTraffic } from './stake-traffic.ts';
 import { Turns } from './turns.ts';
 import {
@@ -76,7 +84,7 @@ export class StakeWorld implements World {
       seals: { author: (view, account) => sealAuthor(view, account, spec), fragment: sealFragment },
       runtime: checked(this.runtime),
     };
-    const slots = { ...slotRules(this.genesis.hash, spec.epochSlots), verifyVrf: isDrawn };
+    const slots = { ...slotRules(this.genesis.hash, spec.epochSlots), verifyVrf: isDrawn, verifySeal: isSealed };
     this.rules = { ...consensus, slots };
     const { hash } = this.genesis;
     this.people = new StakeTraffic({ runtime: this.runtime, genesis: hash, members: this.members, weak });

