@@ -52,6 +52,7 @@ export class SimNode {
   private readonly disk: Disk;
   private readonly outbox: Outbox;
   private backup: Records | undefined;
+  private wasRestored = false;
   /** Rises with every start: what an earlier process asked for does not reach a later one. */
   private life = 0;
   private announcements = 0;
@@ -117,6 +118,7 @@ export class SimNode {
     if (!this.isUp || this.backup === undefined) return;
     this.crash(downMs);
     this.disk.restore(this.backup);
+    this.wasRestored = true;
     this.place.observer.restored(this);
   }
 
@@ -465,7 +467,7 @@ export class SimNode {
   get lostWeight(): bigint {
     const state = this.machines.finality.state?.();
     const open = state?.rounds.at(-1);
-    if (state === undefined || open === undefined) return 0n;
+    if (!this.wasRestored || state === undefined || open === undefined) return 0n;
     const { setId, voters } = state;
     for (const id of this.place.member.voteKeys) {
       const mark = this.outbox.mark(id);
