@@ -6,7 +6,7 @@
  */
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, concat, equal, utf8 } from '../base/bytes.ts';
-import { bytes as byteString, hash, struct, u16, u32 } from '../codec/index.ts';
+import { u32 } from '../codec/index.ts';
 import { operandRoot } from '../compute/pouw/commitment.ts';
 import { buildOpening, encodeOpening } from '../compute/pouw/opening.ts';
 import { checkShape } from '../compute/pouw/profile.ts';
@@ -23,27 +23,18 @@ import { ss58Encode } from '../crypto/ss58.ts';
 import { bareExtrinsic, signExtrinsic } from '../primitives/extrinsic.ts';
 import { Header, headerHash } from '../primitives/header.ts';
 import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../primitives/justification.ts';
-import {
-  openingHash,
-  type PowPreRuntime,
-  preHash,
-  readSealed,
-  sealMessage,
-  withPreRuntime,
-} from '../primitives/pow.ts';
+import { openingHash, type PowPreRuntime, preHash, sealMessage, withPreRuntime } from '../primitives/pow.ts';
 import { readStorage } from '../runtime/access.ts';
-import { invalid } from '../runtime/errors.ts';
 import { SIGNATURES } from '../runtime/host.ts';
-import { rules as behaviour, pallet } from '../runtime/pallet.ts';
+import { rules as behaviour } from '../runtime/pallet.ts';
 import { CORE_PALLETS } from '../runtime/pallets.ts';
 import { createRuntime } from '../runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../runtime/spec.ts';
-import { map, value } from '../runtime/storage.ts';
-import { rw } from '../runtime/weights.ts';
 import type { Genesis } from '../state/chain/load.ts';
 import type { BlockRef, ChainStore } from '../state/store.ts';
 import { StateTree } from '../state/tree.ts';
 import type { Dice } from './dice.ts';
+import { keepNote, LotteryDeclared, recordWin } from './lottery.ts';
 import { Miner } from './miner.ts';
 import type { SimNode } from './node.ts';
 import type { Authoring } from './parts.ts';
@@ -110,40 +101,14 @@ function member(index: number): WorkMember {
   };
 }
 
-const Declared = pallet('Lottery', {
-  index: 99,
-  doc: 'What the seal check of the simulator reads, and notes that blocks can carry.',
-  storage: {
-    Members: value('How many nodes mine and vote.', u32, 0),
-    Wins: map('The last winning pair of a fragment.', hash, struct({ step: u32, node: u16 })),
-    Notes: map('Notes by number.', u32, byteString),
-  },
-});
-
-const Lottery = behaviour(Declared, {
+const Lottery = behaviour(LotteryDeclared, {
   genesis: {
     config: { members: u32 },
     build(at, { members }) {
       at.state.Members.put(members);
     },
   },
-  calls: {
-    note: {
-      index: 0,
-      doc: 'Keeps a note; each number is taken once.',
-      args: { id: u32, text: byteString },
-      weight: rw(1, 1),
-      origin: 'bare',
-      paysFee: false,
-      validate(at, { id }) {
-        if (at.state.Notes.has(id)) throw invalid('Stale');
-        return { priority: 1n, provides: [u32.enc(id)], longevity: 64 };
-      },
-      run(at, { id, text }) {
-        at.state.Notes.put(id, text);
-      },
-    },
-  },
+  calls: { note: keepNote },
   hooks: {
     on_initialize(at) {
       const session = at.block.number / SESSION_BLOCKS;
@@ -152,10 +117,7 @@ const Lottery = behaviour(Declared, {
         const data = GrandpaLog.enc({ type: 'ScheduledChange', value: { next, delay: CHANGE_DELAY } });
         at.log({ type: 'Consensus', value: { engine: GRANDPA_ENGINE, data } });
       }
-      const { header } = at.block.parent;
-      if (header.number === 0) return;
-      const { preRuntime } = readSealed(header);
-      at.state.Wins.put(preRuntime.fragment, { step: preRuntime.step, node: preRuntime.node });
+      recordWin(at);
     },
   },
 });

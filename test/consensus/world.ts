@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { type Bytes, concat, equal, toHex, utf8 } from '../../src/base/bytes.ts';
-import { bytes as byteString, hash, struct, u16, u32 } from '../../src/codec/index.ts';
 import { operandRoot, panelOf } from '../../src/compute/pouw/commitment.ts';
 import { kappaOf, seedsOf } from '../../src/compute/pouw/noise.ts';
 import { buildOpening, encodeOpening } from '../../src/compute/pouw/opening.ts';
@@ -26,21 +25,19 @@ import {
   openingHash,
   type PowPreRuntime,
   preHash,
-  readSealed,
   sealMessage,
   withPreRuntime,
   withSeal,
 } from '../../src/primitives/pow.ts';
 import { readStorage } from '../../src/runtime/access.ts';
-import { invalid } from '../../src/runtime/errors.ts';
 import { SIGNATURES } from '../../src/runtime/host.ts';
-import { rules as behaviour, pallet } from '../../src/runtime/pallet.ts';
+import { rules as behaviour } from '../../src/runtime/pallet.ts';
 import { Authorities, grandpa, RECORD_ONLY, scheduleChange } from '../../src/runtime/pallets/grandpa.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
-import { map } from '../../src/runtime/storage.ts';
 import { rw } from '../../src/runtime/weights.ts';
+import { keepNote, LotteryDeclared, recordWin } from '../../src/sim/lottery.ts';
 import type { Genesis } from '../../src/state/chain/load.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import type { ChainStore } from '../../src/state/store.ts';
@@ -52,32 +49,9 @@ export const START = 1_700_000_000_000;
 const INITIAL = 65_536n;
 const STEPS = 1_000_000;
 
-const Declared = pallet('Lottery', {
-  index: 99,
-  doc: 'What the seal check of these tests reads, and notes that blocks can carry.',
-  storage: {
-    Wins: map('The last winning pair of a fragment.', hash, struct({ step: u32, node: u16 })),
-    Notes: map('Notes by number.', u32, byteString),
-  },
-});
-
-const Lottery = behaviour(Declared, {
+const Lottery = behaviour(LotteryDeclared, {
   calls: {
-    note: {
-      index: 0,
-      doc: 'Keeps a note; each number is taken once.',
-      args: { id: u32, text: byteString },
-      weight: rw(1, 1),
-      origin: 'bare',
-      paysFee: false,
-      validate(at, { id }) {
-        if (at.state.Notes.has(id)) throw invalid('Stale');
-        return { priority: 1n, provides: [u32.enc(id)], longevity: 64 };
-      },
-      run(at, { id, text }) {
-        at.state.Notes.put(id, text);
-      },
-    },
+    note: keepNote,
     elect: {
       index: 1,
       doc: 'Names who votes on finality after this block; once in a block.',
@@ -91,14 +65,7 @@ const Lottery = behaviour(Declared, {
       },
     },
   },
-  hooks: {
-    on_initialize(at) {
-      const { header } = at.block.parent;
-      if (header.number === 0) return;
-      const { preRuntime } = readSealed(header);
-      at.state.Wins.put(preRuntime.fragment, { step: preRuntime.step, node: preRuntime.node });
-    },
-  },
+  hooks: { on_initialize: recordWin },
 });
 
 const REFEREE = {
