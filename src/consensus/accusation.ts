@@ -13,8 +13,20 @@ import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { StateTree } from '../state/tree.ts';
 import type { Equivocation, SignedVote } from './finality/round.ts';
 
+/** Two votes of a voter in one stage of a round, or two headers of an author in one slot. */
+export type DoubleProof = Equivocation | SlotEquivocation;
+
 /** So many final blocks are looked through for a state of a set: as many as pruned nodes keep. */
 const MAX_BACK = 256;
+
+/** The extrinsic that accuses whom a proof names; undefined where no kept state knows whose the key was. */
+export function accusationOf(
+  runtime: Pick<Runtime, 'Call' | 'call'>,
+  store: Pick<ChainStore, 'settled' | 'view' | 'canonical'>,
+  proof: DoubleProof,
+): Bytes | undefined {
+  return 'stage' in proof ? voteAccusation(runtime, store, proof) : accusation(runtime, proof);
+}
 
 /** The extrinsic that accuses an author of two headers in one slot. */
 export function accusation(runtime: Pick<Runtime, 'Call'>, proof: SlotEquivocation): Bytes {

@@ -6,8 +6,10 @@
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import { CodecError } from '../codec/index.ts';
+import type { DoubleProof } from '../consensus/accusation.ts';
 import type { Author, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
+import type { Evidence } from '../consensus/evidence.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { SlotsAuthor } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
@@ -15,7 +17,6 @@ import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import type { Network, Topic, Verdict } from '../p2p/network.ts';
 import { POOL_FAULTS } from '../pool/errors.ts';
 import type { Pool, PoolEffect, PoolInput } from '../pool/pool.ts';
-import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { ChainEvent } from '../rpc/backend.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Announcement, announcementOf, TransactionsBatch } from '../sync/messages.ts';
@@ -34,8 +35,8 @@ export interface DriveParts {
   readonly author: Author;
   /** Where this node takes turns at authoring. */
   readonly slots?: SlotsAuthor | undefined;
-  /** The extrinsic that accuses who sealed twice in a slot. */
-  readonly accusation?: (proof: SlotEquivocation) => Bytes;
+  /** What is known against who voted or sealed twice. */
+  readonly evidence?: Evidence | undefined;
   readonly pool: Pool;
   readonly sync: Sync;
   readonly network: Network;
@@ -242,6 +243,7 @@ export class Drive {
         return;
       }
       case 'sealedTwice':
+      case 'equivocation':
         this.#accuse(effect.proof);
         return;
       case 'announce': {
@@ -277,16 +279,24 @@ export class Drive {
     // The first extrinsic of a block sets its time and was in nobody's pool.
     this.#parts.meter?.pruned(enacted.reduce((sum, { extrinsics }) => sum + extrinsics.length - 1, 0));
     if (retracted.length > 0) this.#parts.log('info', `reorganised: ${retracted.length} blocks left the chain`);
+    this.#report(this.#parts.evidence?.due());
     this.#tell({ type: 'head', retracted, enacted });
     this.#author.step({ type: 'head' });
     this.#slots?.step('head');
   }
 
-  #accuse(proof: SlotEquivocation): void {
-    this.#parts.log('warn', `equivocation at height ${proof.first.number}: two headers of one slot by one author`);
-    const extrinsic = this.#parts.accusation?.(proof);
-    // Nobody waits for the answer: others may have reported it before.
-    if (extrinsic) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
+  #accuse(proof: DoubleProof): void {
+    const what =
+      'stage' in proof
+        ? `finality: ${toHex(proof.id)} voted twice in round ${proof.round} of set ${proof.setId}`
+        : `equivocation at height ${proof.first.number}: two headers of one slot by one author`;
+    this.#parts.log('warn', what);
+    this.#report(this.#parts.evidence?.found(proof));
+  }
+
+  /** Nobody waits for the answers: others may have reported it before. */
+  #report(accusations: readonly Bytes[] = []): void {
+    for (const extrinsic of accusations) this.#pool({ type: 'submit', request: ++this.#request, extrinsic });
   }
 
   // ---- pool

@@ -2,23 +2,20 @@
  * # Finality link: what the gadget wants done, done in its order.
  *
  * Always true: nothing that the gadget says leaves before every vote that it persisted earlier is on disk, in the
- * store and in the watermarks; a failure of either is fatal, and then nothing leaves any more. A double vote that was
- * seen, and an own vote that the chain waits for, are told to the own pool, from where they spread like any extrinsic.
+ * store and in the watermarks; a failure of either is fatal, and then nothing leaves any more. An own vote that the
+ * chain waits for is told to the own pool, from where it spreads like any extrinsic.
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
-import { voteAccusation } from '../consensus/accusation.ts';
 import type { FinalityEffect } from '../consensus/finality/finality.ts';
 import type { Foreign } from '../consensus/finality/listening.ts';
-import type { Equivocation, SignedVote } from '../consensus/finality/round.ts';
+import type { SignedVote } from '../consensus/finality/round.ts';
 import type { Watermarks } from '../keystore/watermarks.ts';
 import type { Network, Verdict } from '../p2p/network.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { DurableStore } from '../state/store.ts';
 import type { RollCall } from './roll-call.ts';
 
 export interface FinalityLinkParts {
   readonly store: DurableStore;
-  readonly runtime: Runtime;
   readonly marks: Watermarks;
   readonly network: Network;
   readonly log: (level: 'info' | 'warn', text: string) => void;
@@ -27,7 +24,7 @@ export interface FinalityLinkParts {
   readonly rollCall?: Pick<RollCall, 'answer'> | undefined;
 }
 
-export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' }>;
+export type LinkedEffect = Exclude<FinalityEffect, { type: 'finalize' | 'put' | 'proven' | 'equivocation' }>;
 
 const placeOf = ({ id, setId, round }: SignedVote): string => `${toHex(id)} voted in round ${round} of set ${setId}`;
 /** What an operator reads, and what he can do. */
@@ -98,9 +95,6 @@ export class FinalityLink {
         if (this.#heard?.from === effect.peer) this.#heard.verdict = 'reject';
         network.report(effect.peer, effect.score, 'finality');
         return;
-      case 'equivocation':
-        this.#accuse(effect.proof, submit);
-        return;
       case 'doppelganger':
         log('warn', DOPPELGANGER[effect.kind](effect.vote));
         return;
@@ -110,12 +104,5 @@ export class FinalityLink {
   /** Says something once all votes before it are on disk; after a failure never. */
   #later(say: () => void): void {
     this.#durable.then(say, () => {}).catch(this.#parts.onFatal);
-  }
-
-  #accuse(proof: Equivocation, submit: (extrinsic: Bytes) => Promise<unknown>): void {
-    const { log, onFatal, runtime, store } = this.#parts;
-    log('warn', `finality: ${toHex(proof.id)} voted twice in round ${proof.round} of set ${proof.setId}`);
-    const extrinsic = voteAccusation(runtime, store, proof);
-    if (extrinsic !== undefined) submit(extrinsic).catch(onFatal);
   }
 }

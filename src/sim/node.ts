@@ -7,15 +7,15 @@
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, toHex } from '../base/bytes.ts';
+import type { DoubleProof } from '../consensus/accusation.ts';
 import type { ChainEffect, ChainInput } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import { Evidence } from '../consensus/evidence.ts';
 import type { GrandpaSetup } from '../consensus/finality/grandpa.ts';
-import type { Equivocation } from '../consensus/finality/round.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import { LAST_SEALED } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Pool, type PoolInput } from '../pool/pool.ts';
-import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { Records } from '../state/level/memory-store.ts';
 import { answerBlocks, answerExtrinsics } from '../sync/blocks.ts';
 import { type Announcement, announcementOf } from '../sync/messages.ts';
@@ -157,7 +157,9 @@ export class SimNode {
       pool,
       vet: (now, header, opening) => chain.vet(now, header, opening),
     });
-    return { store, chain, finality, pool, sync };
+    const accusation = (proof: DoubleProof) => world.accusation(store, proof);
+    const evidence = new Evidence({ runtime: world.runtime, store, accusation });
+    return { store, chain, finality, pool, sync, evidence };
   }
 
   /** Runs a step; a bug in it is told, a crash in it ends it. */
@@ -234,6 +236,7 @@ export class SimNode {
         const { best, retracted, enacted } = effect;
         if (retracted.length > 0) trace.note(clock.now, this.name, 'reorganises', best.hash, retracted.length);
         this.onPool({ type: 'head', retracted, enacted });
+        for (const extrinsic of this.machines.evidence.due()) this.submit(extrinsic);
         this.authoring.head();
         return;
       }
@@ -274,12 +277,12 @@ export class SimNode {
   }
 
   /** What was seen is told to the own pool, from where it spreads like any extrinsic. */
-  private accuse(proof: Equivocation | SlotEquivocation): void {
+  private accuse(proof: DoubleProof): void {
     const { world, observer } = this.place;
     if (this.vice !== undefined) return;
-    const extrinsic = world.accusation(this.machines.store, proof);
-    observer.accuses(this, proof, extrinsic);
-    if (extrinsic !== undefined) this.submit(extrinsic);
+    const { store, evidence } = this.machines;
+    observer.accuses(this, proof, world.accusation(store, proof));
+    for (const extrinsic of evidence.found(proof)) this.submit(extrinsic);
   }
 
   private wake(machine: 'chain' | 'sync', at: Millis | undefined): void {

@@ -2,6 +2,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import type { Chain, ChainEffect } from '../consensus/chain.ts';
 import type { Millis } from '../consensus/difficulty.ts';
+import type { Evidence } from '../consensus/evidence.ts';
 import type { Finality } from '../consensus/finality/finality.ts';
 import type { GrandpaSetup, GrandpaState } from '../consensus/finality/grandpa.ts';
 import type { Equivocation } from '../consensus/finality/round.ts';
@@ -26,6 +27,7 @@ export interface Machines {
   readonly finality: Gadget;
   readonly pool: Pool;
   readonly sync: Sync;
+  readonly evidence: Evidence;
 }
 
 /** How a node comes to make blocks. */

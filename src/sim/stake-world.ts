@@ -8,16 +8,15 @@
 import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import { min, mulDivFloor, PERBILL } from '../base/fixed.ts';
-import { accusation, voteAccusation } from '../consensus/accusation.ts';
+import { accusation, accusationOf, type DoubleProof, voteAccusation } from '../consensus/accusation.ts';
 import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
-import type { Equivocation, SignedVote, Verify } from '../consensus/finality/round.ts';
+import type { SignedVote, Verify } from '../consensus/finality/round.ts';
 import { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { slotRules } from '../consensus/slot-rules.ts';
 import type { SlotsAuthorParts } from '../consensus/slots-author.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { Header } from '../primitives/header.ts';
-import type { SlotEquivocation } from '../primitives/slots.ts';
 import { reader } from '../runtime/access.ts';
 import { sealAuthor, sealFragment } from '../runtime/compute-view.ts';
 import { GrandpaDeclared } from '../runtime/pallets/grandpa.ts';
@@ -120,8 +119,8 @@ export class StakeWorld implements World {
     return this.people.next(node, dice);
   }
 
-  accusation(store: ChainStore, proof: Equivocation | SlotEquivocation): Bytes | undefined {
-    return 'stage' in proof ? voteAccusation(this.runtime, store, proof) : accusation(this.runtime, proof);
+  accusation(store: ChainStore, proof: DoubleProof): Bytes | undefined {
+    return accusationOf(this.runtime, store, proof);
   }
 
   /** Two votes of another's that he never signed, or a header of another's beside one that he never sealed. */

@@ -7,15 +7,15 @@
  */
 import { type Bytes, concat, equal, toHex } from '../base/bytes.ts';
 import type { Work } from '../base/work.ts';
+import type { DoubleProof } from '../consensus/accusation.ts';
 import type { Millis } from '../consensus/difficulty.ts';
 import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
-import type { Equivocation, Verify } from '../consensus/finality/round.ts';
+import type { Verify } from '../consensus/finality/round.ts';
 import type { VoterSet } from '../consensus/finality/voter-set.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { blake2_256 } from '../crypto/hash.ts';
 import { headerHash } from '../primitives/header.ts';
 import type { AuthorityList } from '../primitives/justification.ts';
-import type { SlotEquivocation } from '../primitives/slots.ts';
 import type { PalletSource } from '../runtime/calls.ts';
 import type { Host } from '../runtime/host.ts';
 import type { ExecutionResult, Runtime } from '../runtime/runtime.ts';
@@ -91,7 +91,7 @@ export interface World {
   /** What somebody sends to a node, the `count`-th time. */
   traffic(node: SimNode, dice: Dice, count: number): readonly Bytes[];
   /** The extrinsic that accuses a voter or an author; undefined where nothing on this chain could hear it. */
-  accusation(store: ChainStore, proof: Equivocation | SlotEquivocation): Bytes | undefined;
+  accusation(store: ChainStore, proof: DoubleProof): Bytes | undefined;
   /** A node has imported a block; what is wrong with what it did, if anything. */
   imported(store: ChainStore, block: BlockRef): Judgement | undefined;
   /** Lies about others, for who frames them. */

@@ -15,7 +15,7 @@ import type { Watermarks } from '../../src/keystore/watermarks.ts';
 import { FinalityLink } from '../../src/node/finality-link.ts';
 import type { Network } from '../../src/p2p/network.ts';
 import type { ChainStore, DurableStore } from '../../src/state/store.ts';
-import { runtime, T } from '../consensus/world.ts';
+import { T } from '../consensus/world.ts';
 
 /** The validator's key: the same over all its lives. */
 export const VALIDATOR = keypairFromSeed('ed25519', new Uint8Array(32).fill(9));
@@ -84,7 +84,7 @@ export function linkOf(
     request: () => Promise.resolve(new Uint8Array(0)),
     report: () => {},
   };
-  return new FinalityLink({ store, runtime, marks, network: network as Network, log: () => {}, onFatal });
+  return new FinalityLink({ store, marks, network: network as Network, log: () => {}, onFatal });
 }
 
 /** A vote as the line that tells of it; undefined for anything else that a gadget says. */

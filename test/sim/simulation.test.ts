@@ -91,6 +91,13 @@ const FAILED: Readonly<Record<string, Plan>> = {
       { kind: 'vice', node: 1, vice: 'silent' },
     ],
   },
+  'who is behind finds evidence that his own state cannot take yet': planOf({
+    seed: 2_632,
+    chain: 'stake',
+    schedule: 'mixed',
+    nodes: 7,
+    minutes: 5,
+  }),
 };
 
 for (const [what, plan] of Object.entries(FAILED)) {
