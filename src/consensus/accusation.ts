@@ -34,7 +34,7 @@ export function accusation(runtime: Pick<Runtime, 'Call'>, proof: SlotEquivocati
   return bareExtrinsic(runtime.Call.enc(call)).bytes;
 }
 
-/** The extrinsic that accuses a voter of two votes; undefined where no kept state of the set knows the key’s owner. */
+/** The extrinsic that accuses a voter of two votes; undefined where no kept state of the set knows the key's owner. */
 export function voteAccusation(
   runtime: Pick<Runtime, 'Call' | 'call'>,
   store: Pick<ChainStore, 'settled' | 'view' | 'canonical'>,

@@ -1,7 +1,7 @@
 /**
  * # Evidence: what this node found against validators, until the chain has it.
  *
- * Always true: it holds MAX_OPEN proofs at most, the oldest dropped first, each for KEPT_BLOCKS heights; a proof goes to
+ * Always true: it holds MAX_OPEN proofs at most, the oldest dropped first, each for KEPT_BLOCKS heights; one goes to
  * the pool where the best state takes it, and again when that is still so AGAIN_BLOCKS later. Whoever is behind finds
  * what his own state cannot take yet, and a pool forgets what it refused: said once, it would be lost. Each proof costs
  * somebody his stake, so that nobody fills it for nothing.
