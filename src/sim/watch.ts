@@ -202,10 +202,14 @@ export class Watch {
   }
 
   private imported(node: SimNode, block: BlockRef): void {
-    const judgement = this.world.imported(node.machines.store, block);
+    const { store } = node.machines;
+    const header = store.header(block.hash);
+    // What it finalized may have dropped the branch of a block in the step that imported it.
+    if (header === undefined) return;
+    const judgement = this.world.imported(store, block);
     if (judgement !== undefined) this.report(judgement.fault, node.name, `#${block.number}: ${judgement.detail}`);
     if (this.world.rules.slots === undefined) return;
-    const place = turnOf(node, must(node.machines.store.header(block.hash), 'a new block has its header'));
+    const place = turnOf(node, header);
     const before = this.taken.get(place);
     this.taken.set(place, toHex(block.hash));
     if (before !== undefined && !this.noticed.has(place)) this.report('unseen', node.name, `#${block.number}`);
