@@ -100,6 +100,18 @@ test('unbonding does not help: what was bonded then is slashed, what was unbonde
   assert.equal(bonded(chain, mover), 0n);
 });
 
+test('who is slashed of all that is bonded votes no more, though something of his unbonds', () => {
+  const { chain, report } = chainOf();
+  chain.does([mover, 'Staking.unbond', { value: 10n * UNIT }]);
+  chain.toEra(2);
+  report({ offenders: [v(0).account, v(1).account], session: 2 * STAKING.sessionsPerEra });
+  chain.block();
+  assert.equal(bonded(chain, mover), 10n * UNIT);
+  assert.equal(chain.staking.Nominators.has(mover.account), false);
+  chain.does([mover, 'Staking.rebond', { value: 10n * UNIT }]);
+  chain.toEra(3);
+});
+
 test('what is too old, or of no session that was, is not judged', () => {
   const { chain, report } = chainOf();
   assert.deepEqual(report({ offenders: [v(0).account], session: 7 }).said, [false]);

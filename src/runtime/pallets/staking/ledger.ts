@@ -38,10 +38,11 @@ function write(at: StakingScope, before: StakingLedger, active: bigint, unlockin
     at.state.Ledger.delete(stash);
     at.state.Bonded.delete(stash);
     at.state.Payee.delete(stash);
-    retire(at, stash);
   } else {
     at.state.Ledger.put(stash, { ...before, total, active, unlocking: [...unlocking] });
   }
+  // A slash may take all that is bonded and leave what unbonds: then nothing is left to vote with.
+  if (active === 0n) retire(at, stash);
   recordStake(at, stash, active, active - before.active);
   if (active !== before.active) placeVoter(at, stash);
 }
