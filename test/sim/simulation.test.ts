@@ -91,6 +91,20 @@ const FAILED: Readonly<Record<string, Plan>> = {
       { kind: 'vice', node: 1, vice: 'silent' },
     ],
   },
+  'second votes of the round before were kept from one voter, whose estimate kept him from going on': {
+    chain: 'work',
+    seed: 6_659,
+    schedule: 'partition',
+    nodes: 4,
+    lengthMs: 300_000,
+    healsAt: 180_000,
+    faults: [
+      { kind: 'partition', from: 31_133, until: 134_024, side: [2] },
+      { kind: 'partition', from: 2_444, until: 134_110, side: [1] },
+      { kind: 'partition', from: 3_463, until: 150_531, side: [0, 2] },
+      { kind: 'vice', node: 2, vice: 'equivocate' },
+    ],
+  },
   'who is behind finds evidence that his own state cannot take yet': planOf({
     seed: 2_632,
     chain: 'stake',

@@ -315,7 +315,7 @@ export class Grandpa implements Finality {
     const isKnown = this.voter.has(vote);
     if (isKnown) this.repeat(now, vote);
     // Who repeats a vote of our key is alive.
-    if (!isKnown || this.voter.bearsOurKey(vote)) this.vote(now, { type: 'vote', peer, vote });
+    if (!isKnown || this.voter.bearsOurKey(vote) || this.voter.lacksVotes) this.vote(now, { type: 'vote', peer, vote });
   }
 
   /** What is said again is passed on again, once in 2 T: the first copy may not have reached everybody. */

@@ -239,6 +239,7 @@ export class Voter {
     if (!isForeign && this.has(vote) && this.bearsOurKey(vote)) this.listening.heardEcho(now);
     if (vote.round <= this.current.number && !isForeign) {
       this.place(vote, peer);
+      if (this.lacksVotes) this.ask(now, peer, this.before.number);
       return;
     }
     const fault = this.has(vote) ? undefined : misplaced(vote, { round: vote.round, setId, voters });
@@ -259,6 +260,12 @@ export class Voter {
     if (!next || stuck) this.ask(now, peer);
   }
 
+  /** The GHOST is off the estimate: others know votes of the round before, a liar's second ones, that we lack. */
+  get lacksVotes(): boolean {
+    const [floor, { ghost }] = [this.floor(), this.current.state];
+    return floor !== undefined && ghost !== undefined && !standsOn(this.setup.chain, ghost, floor);
+  }
+
   readonly bearsOurKey = ({ id }: SignedVote): boolean => {
     const { key } = this.setup;
     return key !== undefined && equal(id, key.publicKey);
@@ -274,10 +281,10 @@ export class Voter {
   }
 
   /** At most one question in T: the answers are long. */
-  private ask(now: Millis, peer: string): void {
+  private ask(now: Millis, peer: string, round = this.current.number): void {
     if (this.askedAt !== undefined && now < this.askedAt + this.setup.gossipMs) return;
     this.askedAt = now;
-    this.out.push({ type: 'askCatchUp', peer, round: this.current.number });
+    this.out.push({ type: 'askCatchUp', peer, round });
   }
 
   private answer(peer: string, round: bigint): void {
@@ -317,8 +324,12 @@ export class Voter {
   private catchUp(now: Millis, peer: string, record: RoundRecord): void {
     const { setId, voters } = this.setup;
     // Two votes of two stages a voter, and a proposal: an honest record is no longer.
-    if (record.setId !== setId || record.round < this.current.number) return;
+    if (record.setId !== setId || record.round < this.before.number) return;
     if (record.votes.length > 4 * voters.voters.length + 1) return;
+    if (record.round === this.before.number) {
+      for (const vote of record.votes) if (vote.round === record.round) this.place(vote);
+      return;
+    }
     const round = this.roundAt(record.round);
     const known = record.round === this.current.number ? this.current.allVotes() : [];
     for (const vote of [...known, ...record.votes]) {
