@@ -1,9 +1,9 @@
 /** # Genesis: block 0 of a chain spec; equal specs have equal hashes. */
 import { type Bytes, fromHex } from '../base/bytes.ts';
-import { Header, headerHash } from '../primitives/header.ts';
+import { genesisOf } from '../runtime/genesis.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { Genesis } from '../state/chain/load.ts';
 import { StateTree } from '../state/tree.ts';
-import { orderedRoot } from '../state/trie/root.ts';
 import type { ChainSpec } from './chain-spec.ts';
 
 /** Keys and values of block 0, from either form of the spec. */
@@ -15,14 +15,6 @@ export function genesisEntries(spec: ChainSpec, runtime: Runtime): [Bytes, Bytes
 }
 
 /** Block 0: its header and hash, and its state. */
-export function genesisBlock(spec: ChainSpec, runtime: Runtime) {
-  const tree = StateTree.from(genesisEntries(spec, runtime));
-  const header: Header = {
-    parentHash: new Uint8Array(32),
-    number: 0,
-    stateRoot: tree.root,
-    extrinsicsRoot: orderedRoot([]),
-    digest: [],
-  };
-  return { hash: headerHash(header), header: Header.enc(header), state: tree };
+export function genesisBlock(spec: ChainSpec, runtime: Runtime): Genesis {
+  return genesisOf(StateTree.from(genesisEntries(spec, runtime)));
 }

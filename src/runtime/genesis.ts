@@ -8,8 +8,11 @@ import { assert } from '../base/assert.ts';
 import { type Bytes, concat } from '../base/bytes.ts';
 import { str, struct, u32 } from '../codec/index.ts';
 import { blake2_256 } from '../crypto/hash.ts';
+import { Header, headerHash } from '../primitives/header.ts';
+import type { Genesis } from '../state/chain/load.ts';
 import { Overlay } from '../state/overlay.ts';
 import { StateTree } from '../state/tree.ts';
+import { orderedRoot } from '../state/trie/root.ts';
 import { ConfigReader, camelCase } from './config.ts';
 import { blockAt, Context, type Kernel } from './context.ts';
 import { CODE_KEY } from './pallets/system.ts';
@@ -54,4 +57,16 @@ function stage(kernel: Kernel, base: StateTree, body: (context: Context) => void
   context.origin = { type: 'root' };
   body(context);
   return base.with(overlay.changes());
+}
+
+/** Block 0 of a chain that begins with this state: it has no parent, no extrinsics and no digest. */
+export function genesisOf(state: StateTree): Genesis {
+  const header: Header = {
+    parentHash: new Uint8Array(32),
+    number: 0,
+    stateRoot: state.root,
+    extrinsicsRoot: orderedRoot([]),
+    digest: [],
+  };
+  return { hash: headerHash(header), header: Header.enc(header), state };
 }

@@ -6,6 +6,7 @@
  * one honest node has a seat, whoever lost his: that is what finality asks for. What costs time and decides nothing is
  * made cheap: ed25519 signatures of keys and draws of turns are hashes. Accounts and seals sign as they do anywhere.
  */
+
 import { must } from '../base/assert.ts';
 import { type Bytes, concat, equal, toHex, utf8 } from '../base/bytes.ts';
 import type { AuthoringKey } from '../consensus/slots-author.ts';
@@ -14,8 +15,8 @@ import { type Keypair, keypairFromSeed } from '../crypto/keypair.ts';
 import { ss58Encode } from '../crypto/ss58.ts';
 import type { Verifier } from '../crypto/verify.ts';
 import type { VrfVerifier } from '../crypto/vrf.ts';
-import { Header, headerHash } from '../primitives/header.ts';
 import type { PalletSource } from '../runtime/calls.ts';
+import { genesisOf } from '../runtime/genesis.ts';
 import { type Host, SIGNATURES } from '../runtime/host.ts';
 import { SLOT_PALLETS } from '../runtime/pallets/index.ts';
 import type { SessionKeys } from '../runtime/pallets/session/keys.ts';
@@ -219,14 +220,7 @@ export function stakeGenesis(runtime: Runtime, members: readonly StakeMember[], 
       rewards: { pool: units(1_000_000n) },
     }),
   );
-  const header: Header = {
-    parentHash: new Uint8Array(32),
-    number: 0,
-    stateRoot: state.root,
-    extrinsicsRoot: StateTree.empty(0).root,
-    digest: [],
-  };
-  return { hash: headerHash(header), header: Header.enc(header), state };
+  return genesisOf(state);
 }
 
 const named = (what: string) => toHex(blake2_256(utf8(what)));

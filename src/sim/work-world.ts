@@ -4,6 +4,7 @@
  * Always true: who votes is no affair of stake here, so that what the watch expects of a set is known from its number
  * alone. Every ticket wins, and the simulator grants each miner as many as his power is worth.
  */
+
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, concat, equal, utf8 } from '../base/bytes.ts';
 import { u32 } from '../codec/index.ts';
@@ -21,10 +22,10 @@ import { blake2_256 } from '../crypto/hash.ts';
 import { type Keypair, keypairFromSeed } from '../crypto/keypair.ts';
 import { ss58Encode } from '../crypto/ss58.ts';
 import { bareExtrinsic, signExtrinsic } from '../primitives/extrinsic.ts';
-import { Header, headerHash } from '../primitives/header.ts';
 import { type AuthorityList, GRANDPA_ENGINE, GrandpaLog } from '../primitives/justification.ts';
 import { openingHash, type PowPreRuntime, preHash, sealMessage, withPreRuntime } from '../primitives/pow.ts';
 import { readStorage } from '../runtime/access.ts';
+import { genesisOf } from '../runtime/genesis.ts';
 import { SIGNATURES } from '../runtime/host.ts';
 import { rules as behaviour } from '../runtime/pallet.ts';
 import { CORE_PALLETS } from '../runtime/pallets.ts';
@@ -168,20 +169,13 @@ function authoritiesOf(members: number, setId: bigint): AuthorityList {
 
 const GENESES = new Map<number, Genesis>();
 
-function genesisOf(members: number): Genesis {
+function genesisFor(members: number): Genesis {
   const known = GENESES.get(members);
   if (known !== undefined) return known;
   const accounts = [PAYER.accountId, ...MEMBERS.slice(0, members).map(({ account }) => account)];
   const balances = accounts.map((account) => [ss58Encode(account, 42), ENDOWMENT.toString()]);
   const state = StateTree.from(runtime.genesis({ balances: { balances }, lottery: { members } }));
-  const header: Header = {
-    parentHash: new Uint8Array(32),
-    number: 0,
-    stateRoot: state.root,
-    extrinsicsRoot: StateTree.empty(0).root,
-    digest: [],
-  };
-  const genesis = { hash: headerHash(header), header: Header.enc(header), state };
+  const genesis = genesisOf(state);
   GENESES.set(members, genesis);
   return genesis;
 }
@@ -198,7 +192,7 @@ export class WorkWorld implements World {
   constructor(nodes: number, changes: WorldChanges = {}) {
     assert(nodes >= 1 && nodes <= MAX_NODES, `1 to ${MAX_NODES} nodes`);
     this.members = MEMBERS.slice(0, nodes);
-    this.genesis = genesisOf(nodes);
+    this.genesis = genesisFor(nodes);
     this.changes = changes;
     this.rules = {
       difficulty: { initial: INITIAL_DIFFICULTY, blockTimeMs: BLOCK_MS },

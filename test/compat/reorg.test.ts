@@ -14,7 +14,7 @@ import { getWsProvider } from 'polkadot-api/ws';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { RpcClient } from '../../src/miner/rpc-client.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import { DevMiner, type DevNode, easySpec, startDevNode } from '../rpc/dev-node.ts';
+import { DevMiner, type DevNode, easySpec, privateNet, startDevNode } from '../rpc/dev-node.ts';
 
 const UNIT = 1_000_000_000_000n;
 /** Both sides dial again every 5 s at the latest: four times that shows that nobody does. */
@@ -75,17 +75,7 @@ async function startSide(key: number): Promise<Side> {
     easySpec('local', { blockTimeMs: BLOCK_MS, finality: 'depth', finalityDepth: FINALITY_DEPTH }),
     'local with the least difficulty',
   );
-  const p2p = {
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: [],
-    reservedOnly: true,
-    inPeers: 0,
-    outPeers: 0,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(key),
-  };
+  const p2p = privateNet(key);
   const dev = await startDevNode({ unsafe: true }, { spec, specSource: 'local', p2p });
   const rpc = new RpcClient(dev.ws);
   await until('connected', () => rpc.connected);

@@ -15,10 +15,9 @@ import { ed25519Verify } from '@polkadot/util-crypto';
 import { toHex } from '../../src/base/bytes.ts';
 import { Keystore } from '../../src/keystore/keystore.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
 import { FinalityProof } from '../../src/primitives/justification.ts';
-import { DevMiner, easySpec, lonelyNode, RPC } from '../rpc/dev-node.ts';
+import { DevMiner, easySpec, lonelyNode, privateNet, RPC } from '../rpc/dev-node.ts';
 import { accountOf, connectJs, type Extrinsic, only, type Person, person, query, settled, tx, UNIT } from './wallet.ts';
 
 const BLOCK_MS = 400;
@@ -55,17 +54,10 @@ let provider: WsProvider;
 
 function start(index: number): Promise<RunningNode> {
   const name = NAMES[index];
-  const p2p: NodeConfig['p2p'] = {
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: nodes.flatMap(({ network }) => network.addresses()),
-    reservedOnly: true,
-    inPeers: 8,
-    outPeers: 8,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(index + 1),
-  };
+  const p2p = privateNet(
+    index + 1,
+    nodes.flatMap(({ network }) => network.addresses()),
+  );
   const basePath = folders[index] as string;
   const identity = name && { name };
   const own = { spec, specSource: 'short eras', p2p, identity, validator: true };

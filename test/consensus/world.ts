@@ -2,6 +2,7 @@
  * # World: a small compute-pow chain in memory: the real runtime, the real store, real tickets of 16 x 16 x 256
  * products, and a pallet that knows three miners.
  */
+
 import assert from 'node:assert/strict';
 import { type Bytes, concat, equal, toHex, utf8 } from '../../src/base/bytes.ts';
 import { operandRoot, panelOf } from '../../src/compute/pouw/commitment.ts';
@@ -30,6 +31,7 @@ import {
   withSeal,
 } from '../../src/primitives/pow.ts';
 import { readStorage } from '../../src/runtime/access.ts';
+import { genesisOf } from '../../src/runtime/genesis.ts';
 import { SIGNATURES } from '../../src/runtime/host.ts';
 import { rules as behaviour } from '../../src/runtime/pallet.ts';
 import { Authorities, grandpa, RECORD_ONLY, scheduleChange } from '../../src/runtime/pallets/grandpa.ts';
@@ -38,7 +40,6 @@ import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
 import { rw } from '../../src/runtime/weights.ts';
 import { keepNote, LotteryDeclared, recordWin } from '../../src/sim/lottery.ts';
-import type { Genesis } from '../../src/state/chain/load.ts';
 import { MemoryStore } from '../../src/state/level/memory-store.ts';
 import type { ChainStore } from '../../src/state/store.ts';
 import { StateTree } from '../../src/state/tree.ts';
@@ -278,16 +279,9 @@ const genesisTree = StateTree.from(
     grandpa: { authorities: authoritiesOf(VOTERS).map(([key, weight]) => [toHex(key), weight]) },
   }),
 );
-const genesisHeader: Header = {
-  parentHash: new Uint8Array(32),
-  number: 0,
-  stateRoot: genesisTree.root,
-  extrinsicsRoot: StateTree.empty(0).root,
-  digest: [],
-};
-export const GENESIS = headerHash(genesisHeader);
 /** What a store of this chain begins with. */
-export const genesis: Genesis = { hash: GENESIS, header: Header.enc(genesisHeader), state: genesisTree };
+export const genesis = genesisOf(genesisTree);
+export const GENESIS = genesis.hash;
 
 /** A fresh store of this chain. */
 export function newStore(): MemoryStore {

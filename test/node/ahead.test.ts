@@ -17,7 +17,7 @@ import { signExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { LevelStore } from '../../src/state/level/level-store.ts';
 import { PEER, type SlotBlock, SlotsChain, slotsSpec } from '../consensus/slots-chain.ts';
 import { SlotsNode } from '../consensus/slots-node.ts';
-import { lonelyNode } from '../rpc/dev-node.ts';
+import { lonelyNode, privateNet } from '../rpc/dev-node.ts';
 import { transferCall, UNIT } from '../runtime/test-chain.ts';
 
 await installFastPaths();
@@ -224,17 +224,7 @@ test('a node that syncs with threads ends on the same state, and they had a part
   Object.assign(source, { store });
   await stored.flush(true);
   await stored.close();
-  const p2p = (key: number) => ({
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: [],
-    reservedOnly: true,
-    inPeers: 0,
-    outPeers: 0,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(key),
-  });
+  const p2p = (key: number) => privateNet(key);
   const common = { spec, specSource: 'slots' };
   const old = await lonelyNode(from, { ...common, p2p: p2p(11) });
   const prometheus = { port: 0, host: '127.0.0.1', required: true };

@@ -20,13 +20,12 @@ import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { verifySignature } from '../../src/crypto/verify.ts';
 import { RpcClient } from '../../src/miner/rpc-client.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
 import { FinalityProof, GrandpaJustification, voteMessage } from '../../src/primitives/justification.ts';
 import { readStorage } from '../../src/runtime/access.ts';
 import { GrandpaDeclared } from '../../src/runtime/pallets/grandpa.ts';
 import type { ChainStore } from '../../src/state/store.ts';
-import { DevMiner, easySpec, lonelyNode } from '../rpc/dev-node.ts';
+import { DevMiner, easySpec, lonelyNode, privateNet } from '../rpc/dev-node.ts';
 
 type Provider = NonNullable<NonNullable<Parameters<typeof ApiPromise.create>[0]>['provider']>;
 
@@ -63,17 +62,10 @@ let miner: DevMiner | undefined;
 /** The node of a name, joined to those of the nodes that run. */
 function start(index: number): Promise<RunningNode> {
   const others = nodes.filter((node, i) => i !== index && node !== undefined);
-  const p2p: NodeConfig['p2p'] = {
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: others.flatMap(({ network }) => network.addresses()),
-    reservedOnly: true,
-    inPeers: 8,
-    outPeers: 8,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(index + 1),
-  };
+  const p2p = privateNet(
+    index + 1,
+    others.flatMap(({ network }) => network.addresses()),
+  );
   const identity = { name: NAMES[index] as string };
   return lonelyNode(folders[index] as string, { spec, specSource: 'four voters', p2p, identity, validator: true });
 }

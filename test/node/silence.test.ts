@@ -12,7 +12,6 @@ import { must } from '../../src/base/assert.ts';
 import { type Bytes, toHex } from '../../src/base/bytes.ts';
 import { keypairFromSuri } from '../../src/crypto/suri.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import type { NodeConfig } from '../../src/node/config.ts';
 import type { RunningNode } from '../../src/node/node.ts';
 import { decodeExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { reader } from '../../src/runtime/access.ts';
@@ -21,7 +20,7 @@ import { SessionDeclared } from '../../src/runtime/pallets/session.ts';
 import { StakingDeclared } from '../../src/runtime/pallets/staking.ts';
 import { until } from '../devnet/network.ts';
 import { withDave } from '../long/validators.ts';
-import { DevMiner, easySpec, lonelyNode } from '../rpc/dev-node.ts';
+import { DevMiner, easySpec, lonelyNode, privateNet } from '../rpc/dev-node.ts';
 
 const BLOCK_MS = 500;
 const SESSION = 5;
@@ -41,17 +40,10 @@ let miner: DevMiner | undefined;
 
 /** The node of a name, joined to those before it. */
 function start(index: number): Promise<RunningNode> {
-  const p2p: NodeConfig['p2p'] = {
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: nodes.flatMap(({ network }) => network.addresses()),
-    reservedOnly: true,
-    inPeers: 8,
-    outPeers: 8,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(index + 1),
-  };
+  const p2p = privateNet(
+    index + 1,
+    nodes.flatMap(({ network }) => network.addresses()),
+  );
   const identity = { name: must(PRESENT[index], 'a name') };
   const folder = must(folders[index], 'a folder');
   return lonelyNode(folder, { spec, specSource: 'short eras', p2p, identity, validator: true });

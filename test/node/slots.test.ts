@@ -14,7 +14,7 @@ import { reader, readStorage } from '../../src/runtime/access.ts';
 import { SlotsDeclared } from '../../src/runtime/pallets/slots.ts';
 import { System } from '../../src/runtime/pallets/system.ts';
 import { SlotsChain, slotsSpec, Validator } from '../consensus/slots-chain.ts';
-import { lonelyNode } from '../rpc/dev-node.ts';
+import { lonelyNode, privateNet } from '../rpc/dev-node.ts';
 
 const NAMES = ['Alice', 'Bob'];
 const spec = slotsSpec({ names: NAMES, blockTimeMs: 1_000, epochSlots: 4, finalityDepth: 4 });
@@ -24,17 +24,7 @@ const PATIENCE = { timeout: 120_000 };
 
 async function start(name: string, key: number, dir = mkdtempSync(join(tmpdir(), 'maitoken-slots-'))) {
   dirs.push(dir);
-  const p2p = {
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    publicAddresses: [],
-    bootnodes: [],
-    reservedNodes: [],
-    reservedOnly: true,
-    inPeers: 0,
-    outPeers: 0,
-    mdns: false,
-    nodeKey: new Uint8Array(32).fill(key),
-  };
+  const p2p = privateNet(key);
   const node = await lonelyNode(dir, { spec, specSource: 'slots', p2p, validator: true, identity: { name } });
   nodes.push(node);
   return node;

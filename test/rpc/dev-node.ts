@@ -54,6 +54,22 @@ export function easySpec(id: 'dev' | 'local' = 'dev', changes: Readonly<Record<s
   return JSON.stringify({ ...file, consensus });
 }
 
+/** Nobody is met but whom the test names, and nobody at all where it names no list; `key` tells nodes apart. */
+export function privateNet(key: number, reservedNodes?: readonly string[]): NodeConfig['p2p'] {
+  const peers = reservedNodes === undefined ? 0 : 8;
+  return {
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    publicAddresses: [],
+    bootnodes: [],
+    reservedNodes: reservedNodes ?? [],
+    reservedOnly: true,
+    inPeers: peers,
+    outPeers: peers,
+    mdns: false,
+    nodeKey: new Uint8Array(32).fill(key),
+  };
+}
+
 /** A node of that spec, alone in the world, with `more` of its config and `hooks`. */
 export async function lonelyNode(
   basePath: string,
@@ -72,17 +88,7 @@ export async function lonelyNode(
     minerThreads: 0,
     checker: false,
     rpc: RPC,
-    p2p: {
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      publicAddresses: [],
-      bootnodes: [],
-      reservedNodes: [],
-      reservedOnly: true,
-      inPeers: 0,
-      outPeers: 0,
-      mdns: false,
-      nodeKey: new Uint8Array(32).fill(7),
-    },
+    p2p: privateNet(7),
     pruning: 256,
     data: undefined,
     blobBytes: 64 * 1_048_576,
