@@ -50,6 +50,11 @@ const MAX_PROVEN = 16;
  * thousand. One extrinsic is never cut: its weight bounds how long it takes.
  */
 const PIECES = 2;
+/**
+ * An import is synced where nothing was for so long: blocks that come alone each are, of those that come together one now
+ * and then. While finality stands nothing else is synced, and a vote for a block that all who had it lost counts no more.
+ */
+const SYNC_EVERY_MS = 5_000;
 
 export interface ChainParts {
   readonly rules: ConsensusRules;
@@ -127,6 +132,7 @@ export class Chain {
   /** The block in work; its hash stays in `queued`. */
   private current: { readonly block: DecodedBlock; readonly work: Work<void> } | undefined;
   private now: Millis = 0;
+  private syncedAt: Millis = Number.NEGATIVE_INFINITY;
   private out: ChainEffect[] = [];
   private readonly view: FinalityView;
 
@@ -340,7 +346,8 @@ export class Chain {
       const proof = { type: 'justification', block: { hash, number }, bytes: block.justification, peer } as const;
       settled = this.finalityStep(now, proof) || settled;
     }
-    this.out.push({ type: 'flush', sync: settled });
+    // A clock that was put back waits no longer than one that was not.
+    this.flush(settled || Math.abs(now - this.syncedAt) >= SYNC_EVERY_MS);
     for (const child of this.waiting.childrenOf(hash)) this.enqueue(child, false);
   }
 
@@ -420,8 +427,13 @@ export class Chain {
       }
     }
     // An import flushes when all its effects are told.
-    if (finalized && (input.type === 'message' || input.type === 'tick')) this.out.push({ type: 'flush', sync: true });
+    if (finalized && (input.type === 'message' || input.type === 'tick')) this.flush(true);
     return finalized;
+  }
+
+  private flush(sync: boolean): void {
+    if (sync) this.syncedAt = this.now;
+    this.out.push({ type: 'flush', sync });
   }
 
   private finalize({ block, justification, keep }: Extract<FinalityEffect, { type: 'finalize' }>): void {

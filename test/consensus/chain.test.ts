@@ -275,6 +275,22 @@ test('an own block is announced, a peer’s is not; both are flushed', () => {
   );
 });
 
+test('while nothing becomes final a block that comes alone is synced, of those that come together one in five seconds', () => {
+  const source = new Node();
+  const blocks = source.grow(12);
+  const node = new Node({ finality: new DepthFinality(1_000) });
+  const syncedAfter = (waits: readonly number[]): boolean[] =>
+    waits.map((wait) => {
+      node.now += wait;
+      return effectOf(node.give(blocks[node.store.best.number] as MadeBlock), 'flush')?.sync === true;
+    });
+  node.now = source.now + 3_600_000;
+  assert.deepEqual(syncedAfter([0, 4_999, 1, 100]), [true, false, true, false]);
+  assert.deepEqual(syncedAfter([6_000, 6_000, 2_500, 2_500]), [true, true, false, true]);
+  // Somebody sets the clock back by an hour.
+  assert.deepEqual(syncedAfter([-3_600_000 + 4_000, 4_000]), [true, false]);
+});
+
 test('openings are kept for good, or as far below the last finalized block as is asked for', () => {
   const all = new Node({ finality: new DepthFinality(2) });
   const blocks = all.grow(8);

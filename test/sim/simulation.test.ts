@@ -105,6 +105,21 @@ const FAILED: Readonly<Record<string, Plan>> = {
       { kind: 'vice', node: 2, vice: 'equivocate' },
     ],
   },
+  'a backup is put back where the power cut took the only other copy of the block that its owner had voted for': {
+    chain: 'work',
+    seed: 9_577,
+    schedule: 'mixed',
+    nodes: 5,
+    lengthMs: 300_000,
+    healsAt: 180_000,
+    faults: [
+      { kind: 'partition', from: 7_283, until: 138_919, side: [1, 0] },
+      { kind: 'crash', at: 19_581, node: 1, downMs: 17_513 },
+      { kind: 'crash', at: 72_367, node: 0, downMs: 26_165 },
+      { kind: 'oldDisk', from: 47_303, until: 85_837, node: 1, downMs: 1_272 },
+      { kind: 'vice', node: 4, vice: 'silent' },
+    ],
+  },
   'who is behind finds evidence that his own state cannot take yet': planOf({
     seed: 2_632,
     chain: 'stake',
