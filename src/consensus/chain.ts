@@ -131,7 +131,9 @@ export class Chain {
   private arrivals: bigint;
   /** The block in work; its hash stays in `queued`. */
   private current: { readonly block: DecodedBlock; readonly work: Work<void> } | undefined;
+  /** Of a clock that only runs forward, for what waits; and what the clock on the wall says, for what blocks say. */
   private now: Millis = 0;
+  private wall: Millis = 0;
   private syncedAt: Millis = Number.NEGATIVE_INFINITY;
   private out: ChainEffect[] = [];
   private readonly view: FinalityView;
@@ -178,13 +180,13 @@ export class Chain {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** Judges a header before its body is asked for or passed on. */
-  vet(now: Millis, header: Bytes, opening: Bytes): Vetting {
+  /** Judges a header before its body is asked for or passed on; `wall` is what the clock on the wall says. */
+  vet(wall: Millis, header: Bytes, opening: Bytes): Vetting {
     const block = decodeBlock(this.rules, { header, opening, extrinsics: [], origin: { type: 'own' } });
     if (!block.ok) return 'refused';
     const { hash, decoded } = block.value;
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
-    const checked = checkHeader(this.rules, this.store, now, block.value);
+    const checked = checkHeader(this.rules, this.store, wall, block.value);
     // Two headers of a slot prove what is to be proven; a third and all after it would cost their author nothing.
     if (checked.ok) this.proven.set(toHex(hash), { opening, header: checked.value });
     if (checked.ok) return this.witness.isThird(block.value) ? 'stale' : 'fits';
@@ -202,9 +204,11 @@ export class Chain {
     }
   }
 
-  step(now: Millis, input: ChainInput): readonly ChainEffect[] {
+  /** `wall`: where it is another clock, people may set it, back as well; nothing that waits hangs on it. */
+  step(now: Millis, input: ChainInput, wall = now): readonly ChainEffect[] {
     this.out = [];
     this.now = now;
+    this.wall = wall;
     this.arrivals++;
     if (input.type === 'block') this.receive(input.block);
     if (input.type === 'finality') this.finalityStep(now, { ...input, type: 'message' });
@@ -258,15 +262,15 @@ export class Chain {
     }
     const known = this.proven.get(toHex(hash));
     const proven = known !== undefined && equal(known.opening, block.opening) ? known.header : undefined;
-    const sealed = yield* sealingBlock(this.rules, this.store, this.now, block, proven);
+    const sealed = yield* sealingBlock(this.rules, this.store, this.wall, block, proven);
     this.proven.delete(toHex(hash));
     if (!sealed.ok) {
       this.notSealed(this.now, block, sealed.error);
       return;
     }
     const until = heldUntil(sealed.value);
-    if (until > this.now) {
-      const gone = this.waiting.addHeld(block, until);
+    if (until > this.wall) {
+      const gone = this.waiting.addHeld(block, this.now + (until - this.wall));
       if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
       for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
       return;
@@ -320,7 +324,7 @@ export class Chain {
     }
     const head = parentBlock(this.store, this.head.hash);
     const view = must(this.store.view(head.hash), 'the best block has its state');
-    const orphan = checkOrphan(this.rules, { head, view, now }, block);
+    const orphan = checkOrphan(this.rules, { head, view, now: this.wall }, block);
     if (!orphan.ok) {
       this.refuse(block, orphan.error);
       return;
@@ -346,8 +350,7 @@ export class Chain {
       const proof = { type: 'justification', block: { hash, number }, bytes: block.justification, peer } as const;
       settled = this.finalityStep(now, proof) || settled;
     }
-    // A clock that was put back waits no longer than one that was not.
-    this.flush(settled || Math.abs(now - this.syncedAt) >= SYNC_EVERY_MS);
+    this.flush(settled || now >= this.syncedAt + SYNC_EVERY_MS);
     for (const child of this.waiting.childrenOf(hash)) this.enqueue(child, false);
   }
 

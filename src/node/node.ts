@@ -29,6 +29,7 @@ import { Sync } from '../sync/sync.ts';
 import { Ahead } from './ahead.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
+import { CLOCKS } from './clocks.ts';
 import type { NodeConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Drive } from './drive.ts';
@@ -113,15 +114,15 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   });
   const ready = () => pool.ready();
   const author = new Author({ rules: rules.consensus, store, ready });
-  const slots = slotsAuthor(config, rules, { store, ready, now: Date.now() });
+  const slots = slotsAuthor(config, rules, { store, ready, now: CLOCKS.wall() });
   const sync = new Sync({
     genesis: store.genesis.hash,
     chain,
     checkpoint: rules.consensus.checkpoint,
     pool,
-    vet: (now, header, opening) => {
+    vet: (_, header, opening) => {
       const start = performance.now();
-      const vetting = chain.vet(now, header, opening);
+      const vetting = chain.vet(CLOCKS.wall(), header, opening);
       meter?.vetted((performance.now() - start) / 1_000, vetting !== 'refused');
       return vetting;
     },
@@ -130,8 +131,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   // The loop, and the port.
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
   // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
-  const miners = () => drive.miners;
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, miners, voting };
+  const asked = { miners: () => drive.miners, clockSkew: () => drive.clockSkew };
+  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, ...asked, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const fail = (error: unknown): void => {
     drive.stop();
@@ -169,7 +170,12 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     peers: () => network.peers().length,
   };
   const quiet = tellProgress(behind, (text) => log('info', text));
-  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
+  const watch = new DiskWatch({
+    path: chainDir,
+    log,
+    onFatal: fail,
+    setAuthoring: (may) => drive.setAuthoring(may, 'disk'),
+  });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
   if (store instanceof LevelStore) void store.scrub().catch(fail);

@@ -287,8 +287,6 @@ test('while nothing becomes final a block that comes alone is synced, of those t
   node.now = source.now + 3_600_000;
   assert.deepEqual(syncedAfter([0, 4_999, 1, 100]), [true, false, true, false]);
   assert.deepEqual(syncedAfter([6_000, 6_000, 2_500, 2_500]), [true, true, false, true]);
-  // Somebody sets the clock back by an hour.
-  assert.deepEqual(syncedAfter([-3_600_000 + 4_000, 4_000]), [true, false]);
 });
 
 test('openings are kept for good, or as far below the last finalized block as is asked for', () => {

@@ -221,6 +221,7 @@ function statusOf(peer: FakePeer): Status {
     totalDifficulty: peer.claims ?? BigInt(best.number),
     finalizedNumber: peer.finalized ?? 0,
     finalizedHash: GENESIS.hash,
+    time: 0n,
   };
 }
 
