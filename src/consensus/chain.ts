@@ -16,7 +16,7 @@ import { Header } from '../primitives/header.ts';
 import type { SlotEquivocation } from '../primitives/slots.ts';
 import { slotAt } from '../runtime/slots.ts';
 import { Lru } from '../state/chain/lru.ts';
-import type { BlockRef, ChainStore } from '../state/store.ts';
+import { type BlockRef, type ChainStore, MAX_UNSETTLED } from '../state/store.ts';
 import { type Blame, type BlockError, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
 import type { Millis } from './difficulty.ts';
@@ -60,8 +60,6 @@ export interface ChainParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
   readonly finality: Finality;
-  /** Openings are forgotten this far below the last finalized block; undefined keeps all. */
-  readonly openingsKept?: number;
 }
 
 /** A block of a route with its body, for the pool and for subscriptions. */
@@ -117,7 +115,6 @@ export class Chain {
   private readonly rules: ConsensusRules;
   private readonly store: ChainStore;
   private readonly finality: Finality;
-  private readonly openingsKept: number | undefined;
   private readonly tree: ForkTree;
   private readonly waiting = new WaitingRoom();
   private readonly witness = new Witness();
@@ -142,7 +139,6 @@ export class Chain {
     this.rules = parts.rules;
     this.store = parts.store;
     this.finality = parts.finality;
-    this.openingsKept = parts.openingsKept;
     this.tree = ForkTree.from(parts.store);
     const leaves = this.tree.leaves();
     this.head = bestOf(leaves);
@@ -268,7 +264,7 @@ export class Chain {
       this.notSealed(this.now, block, sealed.error);
       return;
     }
-    const until = heldUntil(sealed.value);
+    const until = heldUntil(this.rules, sealed.value);
     if (until > this.wall) {
       const gone = this.waiting.addHeld(block, this.now + (until - this.wall));
       if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
@@ -284,6 +280,11 @@ export class Chain {
     }
     if (this.siblings(parent, block) >= MAX_CHILDREN) {
       this.refuse(block, { code: 'TooManySiblings', data: undefined });
+      return;
+    }
+    // What has to stay in memory is bounded, however long nothing becomes final.
+    if (this.store.stats().unsettled >= MAX_UNSETTLED) {
+      this.refuse(block, { code: 'TooManyUnfinalized', data: undefined });
       return;
     }
     const view = must(this.store.view(parent.hash), 'a block of the tree has its state');
@@ -446,18 +447,9 @@ export class Chain {
     const { settled, dropped } = this.store.settle(block.hash);
     if (justification !== undefined && keep === true) this.store.putJustification(block.hash, justification);
     this.tree.finalize(block.hash);
-    this.forgetOpenings(settled);
     for (const one of this.waiting.below(block.number)) this.refuse(one, { code: 'BelowFinalized', data: undefined });
     const proof = justification === undefined ? {} : { justification };
     this.out.push({ type: 'finalized', blocks: settled, dropped, ...proof });
-  }
-
-  private forgetOpenings(settled: readonly BlockRef[]): void {
-    if (this.openingsKept === undefined) return;
-    for (const { number } of settled) {
-      const hash = number > this.openingsKept ? this.store.canonical(number - this.openingsKept) : undefined;
-      if (hash !== undefined) this.store.dropOpening(hash);
-    }
   }
 
   private refuse(block: DecodedBlock, error: BlockError): void {

@@ -237,9 +237,14 @@ export function* sealingBlock(
   return passed({ ...block, parent, ticket, timestamp, due: due.value });
 }
 
-/** When a sealed block may be executed: at once, or when the clock is at most 15 s behind it. */
-export function heldUntil(block: SealedBlock): Millis {
-  return block.timestamp - MAX_DRIFT_MS;
+/**
+ * When a sealed block may be executed: at once, or when the clock is at most 15 s behind it. One of a turn when its slot
+ * is a quarter of a slot away: else who has a turn might take it before those whose turns come first, and end theirs.
+ */
+export function heldUntil({ slots, difficulty }: ConsensusRules, { timestamp }: SealedBlock): Millis {
+  const { blockTimeMs } = difficulty;
+  if (slots === undefined) return timestamp - MAX_DRIFT_MS;
+  return slotAt(timestamp, blockTimeMs) * blockTimeMs - Math.min(MAX_DRIFT_MS, Math.floor(blockTimeMs / 4));
 }
 
 /** The runtime's refusals in the table of blocks. A block that came so far has its parent and its extrinsics root. */

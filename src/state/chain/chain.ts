@@ -241,11 +241,6 @@ export class Chain implements ChainStore {
     this.queue.put(key, justification);
   }
 
-  dropOpening(hash: Bytes): void {
-    const number = this.number(hash);
-    if (number !== undefined) this.dropIfThere('opening', blockKey('opening', number, nameOf(hash)));
-  }
-
   aux(name: string): Bytes | undefined {
     return this.named.get(name)?.slice();
   }
