@@ -1,8 +1,8 @@
 /**
  * # Clock watch: notices when the clock on the wall is set, and when it is not what peers say.
  *
- * Always true: a line is logged when it is set, and when what peers make of it changes, not more often; no block is made
- * here while more than half of the peers that this node chose would refuse its time.
+ * Always true: a line is logged when it is set, and when what peers make of it changes, not more often; no block is
+ * made here while more than half of the peers that this node chose would refuse its time.
  */
 import type { Millis } from '../consensus/difficulty.ts';
 import type { PeerId } from '../sync/messages.ts';

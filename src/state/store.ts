@@ -57,7 +57,7 @@ export interface Settlement {
   readonly dropped: readonly BlockRef[];
 }
 
-/** Blocks above `settled`, of all branches: a chain whose finality stopped grows for nine days at 12 s, and then no more. */
+/** Blocks above `settled`, of all branches: a chain whose finality stopped grows for nine days at 12 s, not longer. */
 export const MAX_UNSETTLED = 65_536;
 
 /** Sizes. */
