@@ -52,7 +52,8 @@ const MAX_PROVEN = 16;
 const PIECES = 2;
 /**
  * An import is synced where nothing was for so long: blocks that come alone each are, of those that come together one
- * now and then. While finality stands nothing else is synced, and a vote for a block that all who had it lost counts no more.
+ * now and then. While finality stands nothing else is synced, and a vote for a block that all who had it lost counts no
+ * more.
  */
 const SYNC_EVERY_MS = 5_000;
 

@@ -239,7 +239,8 @@ export function* sealingBlock(
 
 /**
  * When a sealed block may be executed: at once, or when the clock is at most 15 s behind it. One of a turn when its
- * slot is a quarter of a slot away: else who has a turn might take it before those whose turns come first, and end theirs.
+ * slot is a quarter of a slot away: else who has a turn might take it before those whose turns come first, and end
+ * theirs.
  */
 export function heldUntil({ slots, difficulty }: ConsensusRules, { timestamp }: SealedBlock): Millis {
   const { blockTimeMs } = difficulty;

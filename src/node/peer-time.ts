@@ -2,8 +2,8 @@
  * # Peer time: what the clocks of others say of ours.
  *
  * Always true: it knows one number of each peer that was heard, and forgets it when the peer leaves; the driver tells
- * it only of peers that this node chose itself, so that nobody gets a word in by connecting. A judgement needs LEAST_PEERS,
- * and changes only well beyond where it last did: a clock at an edge does not turn anything on and off.
+ * it only of peers that this node chose itself, so that nobody gets a word in by connecting. A judgement needs
+ * LEAST_PEERS, and changes only well beyond where it last did: a clock at an edge does not turn anything on and off.
  */
 import type { Millis } from '../consensus/difficulty.ts';
 import { MAX_DRIFT_MS } from '../consensus/rules.ts';
