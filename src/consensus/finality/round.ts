@@ -256,7 +256,7 @@ function sameTarget(a: Target, b: Target): boolean {
   return a.number === b.number && equal(a.hash, b.hash);
 }
 
+/** Whether a block of this hash and height is here: a second vote may be for one that is not, or for a false height. */
 function isBlock(tree: Ancestry, target: Target): boolean {
-  const found = tree.ancestor(target.hash, target.number);
-  return found !== undefined && equal(found.hash, target.hash);
+  return standsOn(tree, target, target);
 }
