@@ -3,7 +3,8 @@
  *
  * Always true: a block is Received, Decoded, Sealed, Executed and Imported, in this order and by these functions only;
  * each type holds what the steps before it proved. D is computed from the parent, never taken from the block. Nothing
- * a peer sent throws: every failing check has its own code (block-error.ts).
+ * a peer sent throws: every failing check has its own code (block-error.ts). One caller leaves the line: `check-block`
+ * (node/offline.ts) looks at a stored block again, which has its place and its body already, and imports nothing.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { finish, type Work } from '../base/work.ts';
