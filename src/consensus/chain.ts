@@ -24,6 +24,7 @@ import { Witness } from './equivocation.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality/finality.ts';
 import {
   checkHeader,
+  checkingBlock,
   checkOrphan,
   type DecodedBlock,
   decodeBlock,
@@ -32,7 +33,6 @@ import {
   type Origin,
   type ProvenHeader,
   type ReceivedBlock,
-  sealingBlock,
   storeBlock,
   turnOf,
 } from './import.ts';
@@ -259,13 +259,13 @@ export class Chain {
     }
     const known = this.proven.get(toHex(hash));
     const proven = known !== undefined && equal(known.opening, block.opening) ? known.header : undefined;
-    const sealed = yield* sealingBlock(this.rules, this.store, this.wall, block, proven);
+    const checked = yield* checkingBlock(this.rules, this.store, this.wall, block, proven);
     this.proven.delete(toHex(hash));
-    if (!sealed.ok) {
-      this.notSealed(this.now, block, sealed.error);
+    if (!checked.ok) {
+      this.notChecked(this.now, block, checked.error);
       return;
     }
-    const until = heldUntil(this.rules, sealed.value);
+    const until = heldUntil(this.rules, checked.value);
     if (until > this.wall) {
       const gone = this.waiting.addHeld(block, this.now + (until - this.wall));
       if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
@@ -274,7 +274,7 @@ export class Chain {
     }
     const proof = this.witness.see(block);
     if (proof !== undefined) this.out.push({ type: 'sealedTwice', proof });
-    const parent = this.tree.get(sealed.value.parent.hash);
+    const parent = this.tree.get(checked.value.parent.hash);
     if (parent === undefined) {
       this.refuse(block, { code: 'BelowFinalized', data: undefined });
       return;
@@ -289,7 +289,7 @@ export class Chain {
       return;
     }
     const view = must(this.store.view(parent.hash), 'a block of the tree has its state');
-    const executed = yield* executingBlock(this.rules, view, sealed.value);
+    const executed = yield* executingBlock(this.rules, view, checked.value);
     if (!executed.ok) {
       this.refuse(block, executed.error);
       return;
@@ -314,7 +314,7 @@ export class Chain {
     return slots.filter((slot) => slot === turn.slot).length;
   }
 
-  private notSealed(now: Millis, block: DecodedBlock, error: BlockError): void {
+  private notChecked(now: Millis, block: DecodedBlock, error: BlockError): void {
     const { hash, origin, decoded } = block;
     if (error.code === 'AlreadyKnown') {
       this.out.push({ type: 'imported', hash, number: decoded.number, isNew: false });

@@ -85,8 +85,6 @@ export type VoterInput =
   | { readonly type: 'catchUpAsked'; readonly peer: string; readonly round: bigint }
   /** A block came, or the best one changed. */
   | { readonly type: 'head' }
-  /** Finalized by sync. */
-  | { readonly type: 'finalized'; readonly block: BlockRef }
   | { readonly type: 'tick' };
 
 export type VoterEffect =
@@ -208,9 +206,6 @@ export class Voter {
       case 'head':
         this.placeHeld();
         this.useProof();
-        break;
-      case 'finalized':
-        if (input.block.number > this.finalized.number) this.finalized = input.block;
         break;
       case 'tick':
         break;
