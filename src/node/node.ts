@@ -27,6 +27,7 @@ import { LevelStore } from '../state/level/level-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
 import { Ahead } from './ahead.ts';
+import { Anchors } from './anchors.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import { CLOCKS } from './clocks.ts';
@@ -43,6 +44,7 @@ import { RollCall } from './roll-call.ts';
 import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
 import { slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
+import { tipWatch } from './tip-watch.ts';
 import { Verifiers } from './verifiers.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
@@ -84,7 +86,10 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   installFastTree((text) => log('warn', text));
 
   // Memory: blocks and states, then blobs. A new node may begin with what peers prove: hence the network comes first.
-  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const networkDir = join(chainDir, 'network');
+  const anchors = await Anchors.open(config.tmp ? undefined : networkDir, { log, onFatal: (error) => fail(error) });
+  const known = { genesisHash: genesis.hash, anchors: anchors.addresses, log };
+  const network = await createNetwork({ ...known, ...(await networkOptions(config, networkDir)) });
   const begin = async () => {
     await network.start();
     return warp({ rules, network, log, signal: hooks.signal ?? new AbortController().signal });
@@ -132,7 +137,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
   // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
   const asked = { miners: () => drive.miners, clockSkew: () => drive.clockSkew };
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, ...asked, voting };
+  const tip = tipWatch(config, store, network, log);
+  const seen: MeterParts = { config, store, chain, pool, sync, network, tip, author, verifiers, ...asked, voting };
   if (config.prometheus !== undefined) meter = nodeMetrics(seen);
   const fail = (error: unknown): void => {
     drive.stop();
@@ -170,6 +176,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     peers: () => network.peers().length,
   };
   const quiet = tellProgress(behind, (text) => log('info', text));
+  tip.start();
+  anchors.follow(network, () => tip.isStale);
   const watch = new DiskWatch({
     path: chainDir,
     log,
@@ -191,6 +199,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     async stop() {
       quiet();
       watch.stop();
+      tip.stop();
+      await anchors.stop();
       drive.stop();
       await verifiers.stop();
       await served?.server.stop();
@@ -212,10 +222,9 @@ function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes)
   return runtime.validate(view, extrinsic, best);
 }
 
-async function networkOptions(config: NodeConfig, genesisHash: Bytes, log: NodeHooks['log']): Promise<NetworkOptions> {
+async function networkOptions(config: NodeConfig, dir: string): Promise<Omit<NetworkOptions, 'genesisHash'>> {
   const { nodeKey: key, ...p2p } = config.p2p;
-  const seed = key ?? (await nodeKey(join(config.basePath, 'chains', config.spec.id, 'network')));
-  return { ...p2p, nodeKey: seed, genesisHash, agent: `maitoken/${NODE_VERSION}`, log };
+  return { ...p2p, nodeKey: key ?? (await nodeKey(dir)), agent: `maitoken/${NODE_VERSION}` };
 }
 
 function describe(error: unknown): string {
