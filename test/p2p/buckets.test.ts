@@ -75,9 +75,9 @@ test('1,000 addresses in three networks never hold half of the slots, whenever t
       if (lost !== undefined && random() < 0.2) leave(lost, now);
       tell(EVIL.slice(0, 16));
       tick(now);
-      if (outbound.size === SLOTS) assert.ok(held('honest') >= SLOTS / 2, `seed ${seed}: ${[...outbound.keys()]}`);
+      assert.ok(held('evil') <= 3, `seed ${seed}: ${[...outbound.keys()]}`);
     }
-    assert.ok(held('evil') <= 3 && held('honest') >= SLOTS / 2, `seed ${seed}: ${[...outbound.keys()]}`);
+    assert.ok(held('honest') >= SLOTS / 2, `seed ${seed}: ${[...outbound.keys()]}`);
   }
 });
 
