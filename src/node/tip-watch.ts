@@ -35,7 +35,7 @@ export class TipAge {
     return this.#isStale;
   }
 
-  /** Looks at `at`, on a clock that never jumps, at a best block that is `lag` old (both ms); what changed, if it did. */
+  /** Looks at `at`, on a clock that never jumps, at a best block that is `lag` old (both ms); what changed, if any. */
   look(at: number, lag: number): 'stale' | 'over' | undefined {
     const was = this.#isStale;
     const isNear = lag <= this.#limitMs;

@@ -108,7 +108,7 @@ export class Dialer {
     return target === undefined || learned(target);
   }
 
-  /** Marks and returns whom to call now: reserved ones first, then anchors, bootnodes and others while slots are free. */
+  /** Marks and returns whom to call now: reserved ones, then anchors, bootnodes and others while slots are free. */
   due(now: number, slots: Slots): Call[] {
     const calls: Call[] = [];
     const taken = this.taken(slots.outbound);

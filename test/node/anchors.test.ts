@@ -9,6 +9,7 @@ import { MAX_ANCHORS } from '../../src/p2p/dialer.ts';
 import { peerIdOf } from '../../src/p2p/host.ts';
 import { StoreError } from '../../src/state/errors.ts';
 import { dialable, seed, started, until } from '../p2p/cluster.ts';
+import { lonelyNode, privateNet } from '../rpc/dev-node.ts';
 
 const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => peerIdOf(seed(100 + i))));
 const address = (i: number, port = 30_333) => `/ip4/203.0.113.${i}/tcp/${port}/p2p/${ids[i]}`;
@@ -30,7 +31,7 @@ test('a node meets again whom it knew, though nobody tells it where', async (t) 
   const dir = folder(t);
   const heard = hooks();
   const boot = await started(t, 1);
-  const other = await started(t, 2, { reservedNodes: [dialable(boot)] });
+  const other = await started(t, 2, { reservedNodes: [dialable(boot)], outPeers: 0 });
   const before = await Anchors.open(dir, heard);
   const first = await started(t, 3, { bootnodes: [dialable(boot)], anchors: before.addresses });
   await until('it calls whom the bootnode knows', () => first.anchors().length === 1);
@@ -45,6 +46,26 @@ test('a node meets again whom it knew, though nobody tells it where', async (t) 
   await until('it is there', () => again.peers().some(({ id }) => id === other.peerId));
   assert.deepEqual(heard.said, []);
   assert.deepEqual(heard.faults, []);
+});
+
+test('a node keeps the file beside its key, one that is temporary keeps none', async (t) => {
+  for (const tmp of [false, true]) {
+    const dir = folder(t);
+    const p2p = { ...privateNet(7), reservedOnly: false, inPeers: 8, outPeers: 8 };
+    const node = await lonelyNode(dir, { tmp, p2p });
+    let stopping: Promise<void> | undefined;
+    const stop = () => (stopping ??= node.stop());
+    t.after(stop);
+    const genesisHash = node.store.genesis.hash;
+    const boot = await started(t, 1, { genesisHash });
+    const other = await started(t, 2, { genesisHash, reservedNodes: [dialable(boot)], outPeers: 0 });
+    await until('they meet', () => other.peers().length === 1);
+    node.network.addReserved(dialable(boot));
+    await until('it learned of the other', () => node.network.anchors().length === 1);
+    await stop();
+    const kept = await Anchors.open(join(dir, 'chains', node.config.spec.id, 'network'), hooks());
+    assert.deepEqual(kept.addresses, tmp ? [] : [dialable(other)]);
+  }
 });
 
 test('the longest connected are kept first, then who was there before, at most eight and each peer once', async (t) => {
