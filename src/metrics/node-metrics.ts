@@ -13,6 +13,8 @@ export interface Sample {
   readonly finalized: number;
   readonly syncTarget: number;
   readonly isSyncing: boolean;
+  /** No newer block has come for long. */
+  readonly isTipStale: boolean;
   readonly peers: number;
   /** Bytes since the start. */
   readonly received: number;
@@ -180,6 +182,7 @@ export class NodeMetrics {
     this.#countTo('substrate_sub_libp2p_network_bytes_total', { direction: 'in' }, sample.received);
     this.#countTo('substrate_sub_libp2p_network_bytes_total', { direction: 'out' }, sample.sent);
     set('substrate_sub_libp2p_is_major_syncing', sample.isSyncing ? 1 : 0);
+    set('tip_stale', sample.isTipStale ? 1 : 0);
     set('substrate_sync_peers', sample.syncPeers);
     set('substrate_sync_queued_blocks', sample.queuedBlocks);
     this.#gauge('clock_skew_seconds').reset();
@@ -214,6 +217,10 @@ export class NodeMetrics {
     this.#addGauge('substrate_block_height', 'Height of the best, the final and the sought block.', 'status');
     this.#addGauge('substrate_sub_libp2p_peers_count', 'Peers of this chain.');
     this.#addGauge('substrate_sub_libp2p_is_major_syncing', '1 while blocks are fetched.');
+    this.#addGauge(
+      'tip_stale',
+      '1 while the best block is older than ten block times, and the node does not catch up.',
+    );
     this.#addGauge('substrate_sync_peers', 'Peers whose chain is known.');
     this.#addGauge(
       'clock_skew_seconds',

@@ -48,7 +48,7 @@ export async function writeBlobToken(dir: string): Promise<string> {
 }
 
 /** Writes beside, syncs and renames: after a power cut the file is whole or not there. */
-async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(path: string, text: string): Promise<void> {
   const beside = `${path}.new`;
   await rm(beside, { force: true });
   const file = await open(beside, 'wx', 0o600);

@@ -16,6 +16,7 @@ import { allJobs, certificates, roundRecord } from '../runtime/compute-view.ts';
 import type { DurableStore } from '../state/store.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { NodeConfig } from './config.ts';
+import type { TipWatch } from './tip-watch.ts';
 import type { Verifiers } from './verifiers.ts';
 import { NODE_NAME, NODE_VERSION } from './version.ts';
 
@@ -27,6 +28,7 @@ export interface MeterParts {
   readonly sync: Sync;
   readonly network: Network;
   readonly author: Author;
+  readonly tip: Pick<TipWatch, 'isStale'>;
   /** Miners that listen. */
   miners(): number;
   /** How far peers' clocks are ahead, in milliseconds, where enough are known. */
@@ -107,6 +109,7 @@ function ofMachines({
   pool,
   sync,
   network,
+  tip,
   miners,
   clockSkew,
   verifiers,
@@ -120,6 +123,7 @@ function ofMachines({
     finalized: chain.finalized().number,
     syncTarget: Math.max(best, sync.target() ?? 0),
     isSyncing: sync.isSyncing(),
+    isTipStale: tip.isStale,
     peers: peers.length,
     ...network.traffic(),
     syncPeers: peers.filter(({ id }) => sync.statusOf(id) !== undefined).length,

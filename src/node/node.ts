@@ -28,6 +28,7 @@ import { LevelStore } from '../state/level/level-store.ts';
 import type { DurableStore } from '../state/store.ts';
 import { Sync } from '../sync/sync.ts';
 import { Ahead } from './ahead.ts';
+import { Anchors } from './anchors.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
 import { CLOCKS } from './clocks.ts';
@@ -44,6 +45,7 @@ import { RollCall } from './roll-call.ts';
 import { authoritiesIn, type ChainRules, chainMachine, chainRules } from './rules.ts';
 import { slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
+import { tipWatch } from './tip-watch.ts';
 import { Verifiers } from './verifiers.ts';
 import { NODE_VERSION } from './version.ts';
 import { voterKeys } from './voter-keys.ts';
@@ -90,14 +92,16 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
   const edges = await makeEdges(ground, memory, machines, loop);
 
   // From here on it moves: who asks, who answers, and what drives.
-  const { store, network, blobs } = memory;
-  const { drive, meter, fail } = loop;
+  const { store, network, anchors, blobs } = memory;
+  const { drive, meter, tip, fail } = loop;
   const served = meter && (await serveMetrics(loop.seen, meter, log));
   const rpcPort = await edges.rpc.start();
   await network.start();
   drive.start();
   edges.desk.follow(store, drive);
   const quiet = tellProgress(progressOf(memory, machines), (text) => log('info', text));
+  tip.start();
+  anchors.follow(network, () => tip.isStale);
   const setAuthoring = (may: boolean) => drive.setAuthoring(may, 'disk');
   const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring });
   // Without a database nothing here grows.
@@ -115,6 +119,8 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
     async stop() {
       quiet();
       watch.stop();
+      tip.stop();
+      await anchors.stop();
       drive.stop();
       await verifiers.stop();
       await served?.server.stop();
@@ -140,8 +146,10 @@ interface Ground {
 /** Blocks and states, then blobs. A new node may begin with what peers prove: hence the network is made first. */
 async function openMemory({ config, hooks, chainDir, rules }: Ground) {
   const { log, signal = new AbortController().signal } = hooks;
-  const { genesis } = rules;
-  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const networkDir = join(chainDir, 'network');
+  const anchors = await Anchors.open(config.tmp ? undefined : networkDir, hooks);
+  const known = { genesisHash: rules.genesis.hash, anchors: anchors.addresses, log };
+  const network = await createNetwork({ ...known, ...(await networkOptions(config, networkDir)) });
   const begin = async () => {
     await network.start();
     return warp({ rules, network, log, signal });
@@ -149,8 +157,8 @@ async function openMemory({ config, hooks, chainDir, rules }: Ground) {
   const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
-  if (isShipped(config.spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
-  return { network, store, blobs };
+  if (isShipped(config.spec.id)) provideGenesisBlobs(blobs, genesisJobs(rules.genesis.state), config.data);
+  return { network, anchors, store, blobs };
 }
 
 type Memory = Awaited<ReturnType<typeof openMemory>>;
@@ -213,13 +221,14 @@ function makeLoop({ config, hooks, rules, verifiers }: Ground, { store, network 
   const rollCall = config.spec.consensus.authoring === 'slots' ? undefined : new RollCall({ store, runtime });
   const finality = new FinalityLink({ store, marks, network, rollCall, log, onFatal: fail });
   const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, ...asked, voting };
+  const tip = tipWatch(config, store, network, log);
+  const seen: MeterParts = { config, store, chain, pool, sync, network, tip, author, verifiers, ...asked, voting };
   const meter = config.prometheus === undefined ? undefined : nodeMetrics(seen);
   counted.by = meter;
   const ahead = config.verifyWorkers ? new Ahead({ spec: runtime.spec, store, verifiers }) : undefined;
   const stepped = { chain, author, pool, sync, slots, evidence };
   const drive = new Drive({ ...stepped, store, network, finality, ahead, meter, log, onFatal });
-  return { drive, seen, meter, fail };
+  return { drive, seen, meter, tip, fail };
 }
 
 type Loop = ReturnType<typeof makeLoop>;
@@ -263,10 +272,9 @@ function validateOnBest(runtime: Runtime, store: DurableStore, extrinsic: Bytes)
   return runtime.validate(view, extrinsic, best);
 }
 
-async function networkOptions(config: NodeConfig, genesisHash: Bytes, log: NodeHooks['log']): Promise<NetworkOptions> {
+async function networkOptions(config: NodeConfig, dir: string): Promise<Omit<NetworkOptions, 'genesisHash'>> {
   const { nodeKey: key, ...p2p } = config.p2p;
-  const seed = key ?? (await nodeKey(join(config.basePath, 'chains', config.spec.id, 'network')));
-  return { ...p2p, nodeKey: seed, genesisHash, agent: `maitoken/${NODE_VERSION}`, log };
+  return { ...p2p, nodeKey: key ?? (await nodeKey(dir)), agent: `maitoken/${NODE_VERSION}` };
 }
 
 function describe(error: unknown): string {

@@ -12,7 +12,7 @@ import { P2pError } from './errors.ts';
 import { isLoopback } from './peer-book.ts';
 
 const MAX_TOLD = 16;
-const MAX_ADDRESS_CHARS = 160;
+export const MAX_ADDRESS_CHARS = 160;
 const Told = vec(str, MAX_TOLD);
 
 export interface Located {

@@ -8,13 +8,13 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Bytes } from '../base/bytes.ts';
-import { Dialer, type Target } from './dialer.ts';
+import { type Call, Dialer, MAX_ANCHORS, type Slots } from './dialer.ts';
 import { ipOf, located, tell, told } from './discovery.ts';
 import { P2pError, RequestError } from './errors.ts';
 import { type FrameStream, message } from './frames.ts';
 import { GossipJudge } from './gossip.ts';
 import type { ConnectionGater, PrivateKey, RawConnection } from './libp2p-types.ts';
-import { Neighbours } from './neighbours.ts';
+import { Neighbours, withPeer } from './neighbours.ts';
 import type {
   GossipHandler,
   Network,
@@ -63,6 +63,8 @@ export interface NetworkOptions {
   /** Multiaddrs with /p2p/<peer id>. */
   readonly bootnodes?: readonly string[];
   readonly reservedNodes?: readonly string[];
+  /** What `anchors()` of an earlier run told: called first, and bounded like any learned peer. */
+  readonly anchors?: readonly string[];
   readonly reservedOnly?: boolean;
   readonly inPeers?: number;
   readonly outPeers?: number;
@@ -124,6 +126,7 @@ class Host implements Network {
     this.requests.handle('peers', async (_question, from) => this.tellPeers(from));
     for (const text of options.bootnodes ?? []) this.learn(text, 'bootnode');
     for (const text of options.reservedNodes ?? []) this.addReserved(text);
+    for (const text of (options.anchors ?? []).slice(0, MAX_ANCHORS)) this.learn(text, 'anchor');
   }
 
   addresses(): string[] {
@@ -235,8 +238,29 @@ class Host implements Network {
     if (this.options.reservedOnly === true) this.neighbours?.hangUp(peer);
   }
 
+  anchors(): string[] {
+    const at = now();
+    return (this.neighbours?.outbound(this.book.reserved) ?? [])
+      .filter(({ peer, isReady }) => isReady && this.dialer.isLearned(peer) && this.book.score(peer, at) >= 0)
+      .sort((a, b) => a.since - b.since)
+      .slice(0, MAX_ANCHORS)
+      .map(({ address }) => address);
+  }
+
+  tryOthers(): void {
+    const { neighbours } = this;
+    if (neighbours === undefined) return;
+    const peer = this.dialer.makeWay(now(), this.slots(neighbours, now()));
+    // Somebody else is called into the free slot by the next tick.
+    if (peer !== undefined) {
+      this.log('info', `peer ${peer} makes way for another`);
+      neighbours.hangUp(peer);
+    }
+    this.askAnybody(neighbours);
+  }
+
   /** Adds the multiaddr to the dialer; its peer id. */
-  private learn(text: string, source: 'reserved' | 'bootnode'): string {
+  private learn(text: string, source: 'reserved' | 'bootnode' | 'anchor'): string {
     const { peer, address } = located(text);
     if (peer !== this.peerId) this.dialer.add(peer, address, source);
     return peer;
@@ -312,33 +336,42 @@ class Host implements Network {
     if (neighbours === undefined) return;
     const at = now();
     neighbours.check();
-    const free = this.outPeers - neighbours.outbound(this.book.reserved);
-    const targets = this.dialer.due(at, {
+    const slots = this.slots(neighbours, at);
+    for (const call of this.dialer.due(at, slots)) void this.dial(call);
+    if (this.outPeers > slots.outbound.length && at >= this.askAt) this.askAnybody(neighbours);
+  }
+
+  private slots(neighbours: Neighbours, at: number): Slots {
+    const outbound = neighbours.outbound(this.book.reserved);
+    return {
       connected: (peer) => neighbours.connection(peer) !== undefined,
       banned: (peer) => this.book.banned(peer, at),
-      free: this.options.reservedOnly === true ? 0 : free,
-    });
-    for (const target of targets) void this.dial(target);
-    if (free > 0 && at >= this.askAt) {
-      this.askAt = at + ASK_MS;
-      const ready = neighbours.list();
-      const one = ready[Math.floor(Math.random() * ready.length)];
-      if (one !== undefined) void this.ask(one.id);
+      free: this.options.reservedOnly === true ? 0 : this.outPeers - outbound.length,
+      outbound,
+    };
+  }
+
+  private async dial({ peer, addresses }: Call): Promise<void> {
+    try {
+      const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+      const connection = await this.node?.dial(
+        addresses.map((address) => multiaddr(address)),
+        { signal },
+      );
+      // Called by the peer meanwhile, we would learn the port of its socket instead of where it listens.
+      const at = connection?.direction === 'outbound' ? withPeer(connection.remoteAddr, peer) : undefined;
+      this.dialer.ended(peer, true, now(), at);
+    } catch (error) {
+      this.dialer.ended(peer, false, now());
+      if (this.dialer.failures(peer) === 1) this.log('info', `no answer from ${addresses[0]}: ${message(error)}`);
     }
   }
 
-  private async dial(target: Target): Promise<void> {
-    try {
-      const signal = AbortSignal.timeout(DIAL_TIMEOUT_MS);
-      await this.node?.dial(
-        target.addresses.map((address) => multiaddr(address)),
-        { signal },
-      );
-      this.dialer.ended(target.peer, true, now());
-    } catch (error) {
-      this.dialer.ended(target.peer, false, now());
-      if (target.failures === 1) this.log('info', `no answer from ${target.addresses[0]}: ${message(error)}`);
-    }
+  private askAnybody(neighbours: Neighbours): void {
+    this.askAt = now() + ASK_MS;
+    const ready = neighbours.list();
+    const one = ready[Math.floor(Math.random() * ready.length)];
+    if (one !== undefined) void this.ask(one.id);
   }
 
   /** Asks a peer whom it knows. */
@@ -362,7 +395,7 @@ class Host implements Network {
   private onReady(peer: string): void {
     this.dialer.proved(peer);
     this.emit({ type: 'connected', peer });
-    const free = this.outPeers - (this.neighbours?.outbound(this.book.reserved) ?? 0);
+    const free = this.outPeers - (this.neighbours?.outbound(this.book.reserved).length ?? 0);
     if (free > 0 && this.options.reservedOnly !== true) void this.ask(peer);
   }
 

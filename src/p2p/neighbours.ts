@@ -43,6 +43,14 @@ export interface Neighbour {
   readonly agent: string;
 }
 
+/** Somebody whom we called. */
+export interface Outbound extends Located {
+  /** Unix milliseconds: when the connection opened. */
+  readonly since: number;
+  /** It can be asked. */
+  readonly isReady: boolean;
+}
+
 interface Ready {
   readonly agent: string;
   /** Where others can reach it, as far as we know. */
@@ -77,7 +85,7 @@ export class Neighbours {
     node.addEventListener('peer:disconnect', ({ detail }) => this.onDisconnect(detail));
     node.addEventListener('peer:discovery', ({ detail }) => {
       const peer = detail.id.toString();
-      for (const address of detail.multiaddrs.slice(0, MAX_LISTEN_ADDRESSES)) host.met(peer, at(address, peer));
+      for (const address of detail.multiaddrs.slice(0, MAX_LISTEN_ADDRESSES)) host.met(peer, withPeer(address, peer));
     });
   }
 
@@ -118,14 +126,16 @@ export class Neighbours {
     return others.size;
   }
 
-  /** Peers outside `exempt` that we connected to. */
-  outbound(exempt: ReadonlySet<string>): number {
-    const others = new Set<string>();
-    for (const { direction, remotePeer } of this.node.getConnections()) {
-      const id = remotePeer.toString();
-      if (direction === 'outbound' && !exempt.has(id)) others.add(id);
+  /** Peers outside `exempt` that we connected to, each once. */
+  outbound(exempt: ReadonlySet<string>): Outbound[] {
+    const others = new Map<string, Outbound>();
+    for (const { direction, remotePeer, remoteAddr, timeline } of this.node.getConnections()) {
+      const peer = remotePeer.toString();
+      if (direction !== 'outbound' || exempt.has(peer)) continue;
+      const isReady = this.ready.has(peer);
+      others.set(peer, { peer, address: withPeer(remoteAddr, peer), since: timeline.open, isReady });
     }
-    return others.size;
+    return [...others.values()];
   }
 
   hangUp(peer: string): void {
@@ -212,10 +222,10 @@ export class Neighbours {
   private reachOf(connection: Connection, listen: readonly string[]): Located | undefined {
     const peer = connection.remotePeer.toString();
     const remote = connection.remoteAddr.toString();
-    if (connection.direction === 'outbound') return { peer, address: at(remote, peer) };
+    if (connection.direction === 'outbound') return { peer, address: withPeer(remote, peer) };
     const near = scope(ipOf(remote));
     const address = listen.slice(0, 4 * MAX_LISTEN_ADDRESSES).find((own) => scope(ipOf(own)) >= near);
-    return address === undefined ? undefined : { peer, address: at(address, peer) };
+    return address === undefined ? undefined : { peer, address: withPeer(address, peer) };
   }
 
   private onDisconnect(id: PeerId): void {
@@ -289,7 +299,7 @@ export class Neighbours {
 }
 
 /** The multiaddr with the peer's id at its end. */
-function at(address: { toString(): string }, peer: string): string {
+export function withPeer(address: { toString(): string }, peer: string): string {
   const text = address.toString();
   return text.includes('/p2p/') ? text : `${text}/p2p/${peer}`;
 }

@@ -68,4 +68,8 @@ export interface Network {
   /** A peer to keep connected whatever the slots say: a multiaddr with /p2p/<peer id>, or a peer id. */
   addReserved(peer: string): void;
   removeReserved(peer: string): void;
+  /** Multiaddrs of the learned peers that we called, the longest connected first, at most MAX_ANCHORS. */
+  anchors(): string[];
+  /** One learned peer that we called makes way for another, if anybody else is known; otherwise more are asked for. */
+  tryOthers(): void;
 }

@@ -48,6 +48,7 @@ async function served(): Promise<Set<string>> {
     databaseCacheBytes: 0,
     difficulty: 1,
     miners: 0,
+    isTipStale: false,
     received: 0,
     sent: 0,
     signatures: { waiting: 0, verified: 0 },

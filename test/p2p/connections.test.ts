@@ -101,6 +101,20 @@ test('a restarted node is back within seconds, whichever side remembers the othe
   }
 });
 
+test('a node that tries others hangs up on a learned peer, and calls one that it did not know before', async (t) => {
+  const boot = await started(t, 1);
+  const told = [2, 3].map((n) => started(t, n, { reservedNodes: [dialable(boot)], outPeers: 0 }));
+  await Promise.all(told);
+  await until('the bootnode knows two', () => boot.peers().length === 2);
+  const node = await started(t, 4, { bootnodes: [dialable(boot)], outPeers: 2 });
+  const learned = () => node.peers().find(({ id }) => id !== boot.peerId)?.id;
+  await until('it has one of them', () => learned() !== undefined);
+  const first = learned();
+  node.tryOthers();
+  await until('it has the other', () => learned() !== undefined && learned() !== first);
+  assert.ok(node.peers().some(({ id }) => id === boot.peerId) && node.peers().length === 2);
+});
+
 test('a peer whose score falls to the threshold is hung up and not let in again', async (t) => {
   const a = await started(t, 1);
   const b = await started(t, 2, { reservedNodes: [dialable(a)] });

@@ -8,7 +8,7 @@ import { Quota } from '../../src/p2p/quota.ts';
 
 const MINUTE = 60_000;
 const limits = { inPeers: 2, reservedOnly: false, perIp: 3 };
-const open: Slots = { connected: () => false, banned: () => false, free: 8 };
+const open: Slots = { connected: () => false, banned: () => false, free: 8, outbound: [] };
 
 test('a score is forgiven with time, in either direction', () => {
   const book = new PeerBook(limits);
