@@ -6,6 +6,8 @@
  */
 import { must } from '../base/assert.ts';
 import type { Bytes } from '../base/bytes.ts';
+import { CodecError } from '../codec/index.ts';
+import { arithmeticError } from './errors.ts';
 import {
   allKeys,
   type KeyParts,
@@ -139,7 +141,7 @@ class Access extends Read {
 
   put(...keysAndValue: unknown[]): void {
     const value = keysAndValue.pop();
-    this.store.put(this.key(this.item, keysAndValue), this.item.codec.enc(value));
+    this.store.put(this.key(this.item, keysAndValue), this.encoded(value));
   }
 
   delete(...keys: unknown[]): void {
@@ -151,8 +153,19 @@ class Access extends Read {
     const key = this.key(this.item, keysAndChange);
     const bytes = this.store.get(key);
     const next = change(bytes === undefined ? this.item.fallback : this.item.codec.dec(bytes));
-    this.store.put(key, this.item.codec.enc(next));
+    this.store.put(key, this.encoded(next));
     return next;
+  }
+
+  /** A call that reckons what its type cannot hold, a sum below zero, has failed: it must not stop every node. */
+  private encoded(value: unknown): Bytes {
+    try {
+      return this.item.codec.enc(value);
+    } catch (error) {
+      // What is written follows from the state and the call alone: each node sees the same failure.
+      if (error instanceof CodecError) throw arithmeticError('Overflow');
+      throw error;
+    }
   }
 
   take(...keys: unknown[]): unknown {

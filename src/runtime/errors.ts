@@ -104,6 +104,11 @@ export function tokenError(name: TokenErrorName): DispatchFailure {
   return new DispatchFailure({ type: 'Token', value: { type: name } }, `Token.${name}`);
 }
 
+/** The failure of a call that reckons what cannot be stored: always a bug, but one that costs the call alone. */
+export function arithmeticError(name: Of<typeof ArithmeticError>['type']): DispatchFailure {
+  return new DispatchFailure({ type: 'Arithmetic', value: { type: name } }, `Arithmetic.${name}`);
+}
+
 type BareErrorName = Exclude<DispatchError['type'], 'Module' | 'Token' | 'Arithmetic' | 'Transactional' | 'Trie'>;
 
 /** A failure that carries no data, to be thrown. */

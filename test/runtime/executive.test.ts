@@ -3,14 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { concat, equal } from '../../src/base/bytes.ts';
+import { u128 } from '../../src/codec/index.ts';
 import { mortalEra } from '../../src/primitives/era.ts';
 import { bareExtrinsic } from '../../src/primitives/extrinsic.ts';
 import { reader, readStorage } from '../../src/runtime/access.ts';
+import type { PalletSource } from '../../src/runtime/calls.ts';
+import { pallet, rules } from '../../src/runtime/pallet.ts';
 import { BLOCK_HASH_COUNT, CODE_KEY, System } from '../../src/runtime/pallets/system.ts';
 import { Timestamp } from '../../src/runtime/pallets/timestamp.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
 import { createRuntime } from '../../src/runtime/runtime.ts';
 import { DEFAULT_SPEC } from '../../src/runtime/spec.ts';
+import { value } from '../../src/runtime/storage.ts';
+import { rw } from '../../src/runtime/weights.ts';
 import { orderedRoot } from '../../src/state/trie/root.ts';
 import { alice, bob, call, carol, dave, HOST, names, sealed, TestChain, transferCall, UNIT } from './test-chain.ts';
 
@@ -246,4 +251,38 @@ test('whatever bytes arrive, judging, calling and executing answer and never thr
     ),
     { numRuns: 150 },
   );
+});
+
+const Spender = pallet('Spender', {
+  index: 99,
+  doc: 'A pallet with a bug.',
+  storage: { Left: value('What is left.', u128, 0n), Spent: value('What was spent.', u128, 0n) },
+});
+
+test('a call that reckons what its type cannot hold fails alone: it pays, leaves nothing, and stops no node', () => {
+  const spender = rules(Spender, {
+    calls: {
+      spend: {
+        index: 0,
+        doc: 'Spends more than is left.',
+        args: { amount: u128 },
+        weight: rw(1, 2),
+        run(at, { amount }) {
+          at.state.Spent.mutate((spent) => spent + amount);
+          at.state.Left.mutate((left) => left - amount);
+        },
+      },
+    },
+  });
+  const chain = new TestChain({ pallets: [...CORE_PALLETS, spender as unknown as PalletSource] });
+  const free = chain.free(alice.accountId);
+  const spend = (amount: bigint) => chain.signed(alice, call('Spender', 'spend', { amount }));
+  for (const amount of [1n, (1n << 128n) - 1n]) {
+    const { outcomes } = chain.anyBlock([spend(amount)]);
+    const error = { type: 'Arithmetic', value: { type: 'Overflow', value: undefined } };
+    assert.deepEqual(JSON.parse(JSON.stringify(outcomes)), JSON.parse(JSON.stringify([{ applied: true, error }])));
+    assert.equal(reader(Spender, chain.tree).Spent.get(), 0n);
+  }
+  assert.ok(chain.free(alice.accountId) < free);
+  assert.throws(() => chain.block([spend(1n)]));
 });

@@ -23,7 +23,7 @@ import {
   type VoteOffence,
 } from '../../src/runtime/pallets/grandpa.ts';
 import { CORE_PALLETS } from '../../src/runtime/pallets.ts';
-import { rw } from '../../src/runtime/weights.ts';
+import { NO_WEIGHT, rw } from '../../src/runtime/weights.ts';
 import { call, names, alice as payer, TestChain } from './test-chain.ts';
 
 const [alice, bob, charlie, dave] = ['Alice', 'Bob', 'Charlie', 'Dave'].map((name) =>
@@ -195,7 +195,11 @@ test('a vote of a past set is judged by the sessions of that set', () => {
   const handler: OffenceHandler = {
     isOwned: (_at, _key, _setId, { validator_count: count }) => count === 0,
     prove: (_at, _key, setId) => (setId === 1n ? owner(2) : undefined),
-    onOffence: (_at, offence) => offences.push(offence),
+    onOffence: (_at, offence) => {
+      offences.push(offence);
+      return NO_WEIGHT;
+    },
+    weight: NO_WEIGHT,
   };
   const chain = chainOf({ handler, plan: (session) => ({ changed: session % 2 === 0, authorities: FIRST }) });
   for (let i = 0; i < 17; i++) chain.block();

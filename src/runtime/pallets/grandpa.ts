@@ -16,7 +16,7 @@ import type { Chain } from '../chain.ts';
 import { ConfigError } from '../config.ts';
 import { invalid } from '../errors.ts';
 import { type Api, type BareValidity, method, type Pallet, rules } from '../pallet.ts';
-import { rw } from '../weights.ts';
+import { NO_WEIGHT, plus, rw, type Weight } from '../weights.ts';
 import { BARE_LONGEVITY } from './bare.ts';
 import {
   Authorities,
@@ -49,8 +49,10 @@ export interface OffenceHandler {
   isOwned(at: Chain, key: Bytes, setId: bigint, proof: KeyOwnerProof): boolean;
   /** The proof that `isOwned` will take for a key of the set that votes in this state; undefined where it has none. */
   prove(at: Chain, key: Bytes, setId: bigint): KeyOwnerProof | undefined;
-  /** A proven offence; told once for each voter and set. */
-  onOffence(at: Chain, offence: VoteOffence): void;
+  /** A proven offence; told once for each voter and set. Returns what it took. */
+  onOffence(at: Chain, offence: VoteOffence): Weight;
+  /** What onOffence takes at most. */
+  readonly weight: Weight;
 }
 
 const NO_PROOF: KeyOwnerProof = { session: 0, trie_nodes: [], validator_count: 0 };
@@ -59,12 +61,13 @@ const NO_PROOF: KeyOwnerProof = { session: 0, trie_nodes: [], validator_count: 0
 export const RECORD_ONLY: OffenceHandler = {
   isOwned: (at, key, setId) => isVoter(at, key, setId),
   prove: (at, key, setId) => (isVoter(at, key, setId) ? NO_PROOF : undefined),
-  onOffence() {},
+  onOffence: () => NO_WEIGHT,
+  weight: NO_WEIGHT,
 };
 
 /** Two signatures of ed25519. */
 const CHECK_PS = 400_000_000n;
-const REPORT_WEIGHT = rw(8, 4, CHECK_PS);
+const PROOF_WEIGHT = rw(8, 4, CHECK_PS);
 /** Before any fee-paying transaction: a voter of a set is reported once. */
 const PRIORITY = 1n << 62n;
 const TAG = utf8('GrandpaEquivocation');
@@ -83,36 +86,37 @@ export function grandpa(handler: OffenceHandler, roll: RollCall = NOBODY_AWAITED
     proof: EquivocationProof,
     owner: KeyOwnerProof,
     reporter: Bytes | undefined,
-  ): void => {
+  ): Weight => {
     const fault = faultOf(at, handler, proof, owner);
     if (fault !== undefined) at.fail(fault);
     const { setId, round, stage, key } = accused(proof);
     at.state.Equivocations.put(setId, key, at.block.number);
     at.emit.VotedTwice({ authority: key, set_id: setId, round });
-    handler.onOffence(at, { setId, round, stage, key, ownerProof: owner, reporter });
+    return plus(PROOF_WEIGHT, handler.onOffence(at, { setId, round, stage, key, ownerProof: owner, reporter }));
   };
+  const weight = plus(PROOF_WEIGHT, handler.weight);
   return rules(GrandpaDeclared, {
     calls: {
       report_equivocation: {
         index: 0,
         doc: 'Shows that a voter voted twice in a stage of a round.',
         args,
-        weight: REPORT_WEIGHT,
+        weight,
         run(at, { equivocation_proof: proof, key_owner_proof: owner }) {
-          take(at, proof, owner, at.signer);
+          return take(at, proof, owner, at.signer);
         },
       },
       report_equivocation_unsigned: {
         index: 1,
         doc: 'As report_equivocation, by whoever found it: the votes themselves are the signatures.',
         args,
-        weight: REPORT_WEIGHT,
+        weight,
         origin: 'bare',
         class: 'Operational',
         paysFee: false,
         validate: (at, { equivocation_proof: proof, key_owner_proof: owner }) => judged(at, handler, proof, owner),
         run(at, { equivocation_proof: proof, key_owner_proof: owner }) {
-          take(at, proof, owner, undefined);
+          return take(at, proof, owner, undefined);
         },
       },
       note_stalled: {

@@ -14,10 +14,10 @@ import { MAX_SEATS } from '../election/ballots.ts';
 import { event, pallet, rules, type Scope } from '../pallet.ts';
 import { identity, map, twox64Concat, value } from '../storage.ts';
 import { AccountId } from '../types.ts';
-import { rw } from '../weights.ts';
+import { rw, type Weight } from '../weights.ts';
 import { disableValidator, SessionDeclared, sessionOf } from './session.ts';
 import { eraOfSession } from './staking/eras.ts';
-import { equivocationFraction, slashTo } from './staking/slashing.ts';
+import { equivocationFraction, SLASH_READS, SLASH_WRITES, slashTo } from './staking/slashing.ts';
 import { StakingDeclared, type StakingScope } from './staking/state.ts';
 import { retire } from './staking/voters.ts';
 
@@ -95,52 +95,70 @@ export interface OffenceReport {
   readonly reporter?: Bytes | undefined;
 }
 
+/** What a report of one offender reads and writes at most besides slashes. */
+const REPORT_READS = 16;
+const REPORT_WRITES = 14;
+/** Who is slashed by a report at most: beyond a third of all seats those before have lost everything already. */
+const MOST_RAISED = Math.floor((MAX_SEATS - 1) / 3) + 1;
+/** What `reportOffence` costs at most with one offender. */
+export const OFFENCE_WEIGHT = weightOf(MOST_RAISED);
+
+function weightOf(slashes: number): Weight {
+  return rw(REPORT_READS + slashes * SLASH_READS, REPORT_WRITES + slashes * SLASH_WRITES);
+}
+
 /**
  * Slashes the offenders and those who stood behind them, takes them off their seats and out of the next election.
- * False where nothing of it is new, or all of it too old. For pallets that checked a proof.
+ * Returns what it took of OFFENCE_WEIGHT; undefined where nothing of it is new, or all of it too old. For pallets that
+ * checked a proof.
  */
-export function reportOffence(chain: Chain, report: OffenceReport): boolean {
+export function reportOffence(chain: Chain, report: OffenceReport): Weight | undefined {
   const at = chain.use(Declared);
   const staking = chain.use(StakingDeclared);
   assert(report.timeSlot.length <= MAX_SLOT, 'a time slot of at most 32 bytes');
-  const era = eraOfSession(staking, report.session);
-  if (isTooOld(staking, report.session, era)) {
+  if (isTooOld(staking, report.session)) {
     staking.emit.OldSlashingReportDiscarded({ session_index: report.session });
-    return false;
+    return undefined;
   }
   const kind = padded(report.kind);
   const fresh = distinct(report.offenders).filter((who) => !at.state.Reports.has(idOf(kind, report.timeSlot, who)));
-  if (fresh.length === 0) return false;
-  const concurrent = keep(at, report, kind, fresh);
+  if (fresh.length === 0) return undefined;
+  const { before, added } = keep(at, report, kind, fresh);
   const validators = at.use(SessionDeclared).state.HistoricalSessions.get(report.session)?.[1] ?? 0;
-  const fraction = equivocationFraction(concurrent.length, validators);
-  for (const { offender, reporter } of concurrent) {
+  const fraction = equivocationFraction(before.length + added.length, validators);
+  // Those before pay the difference; where they have lost everything there is none.
+  const raised = before.length === 0 || fraction > equivocationFraction(before.length, validators);
+  const slashed = (raised ? [...before, ...added] : added).flatMap((id) => at.state.Reports.get(id) ?? []);
+  for (const { offender, session, reporter } of slashed) {
+    // Sessions of one set of voters may be of several eras: each answers for its own.
+    const era = eraOfSession(staking, session);
     const by = reporter === undefined ? {} : { reporter };
-    slashTo(staking, { validator: offender, era, fraction, ...by });
+    if (!isTooOld(staking, session)) slashTo(staking, { validator: offender, era, fraction, ...by });
   }
   for (const offender of fresh) expel(staking, offender);
   at.emit.Offence({ kind, timeslot: report.timeSlot });
-  return true;
+  return weightOf(slashed.length);
 }
 
 /** Whether part of what stood behind the seat may be free already, or the session is none that was. */
-function isTooOld(at: StakingScope, session: number, era: number): boolean {
+function isTooOld(at: StakingScope, session: number): boolean {
   const [first, end] = at.use(SessionDeclared).state.StoredRange.get() ?? [0, 0];
   const now = eraOfSession(at, sessionOf(at.block.number, at.spec.staking));
-  return session < first || session >= end || now - era >= at.spec.staking.bondingEras - 1;
+  return session < first || session >= end || now - eraOfSession(at, session) >= at.spec.staking.bondingEras - 1;
 }
 
-/** Writes new reports down; gives all of the time slot. */
-function keep(at: At, report: OffenceReport, kind: Bytes, fresh: readonly Bytes[]): Report[] {
+/** Writes new reports down; gives the ids of the time slot that were there before, and those added. */
+function keep(at: At, report: OffenceReport, kind: Bytes, fresh: readonly Bytes[]) {
   const { session, timeSlot, reporter } = report;
-  const ids = fresh.map((offender) => {
+  const added = fresh.map((offender) => {
     const id = idOf(kind, timeSlot, offender);
     at.state.Reports.put(id, { offender, session, kind, time_slot: timeSlot, reporter });
     at.state.ReportsBySession.put(session, id, undefined);
     return id;
   });
-  const all = at.state.ConcurrentReportsIndex.mutate([kind, timeSlot], (known) => [...known, ...ids]);
-  return all.flatMap((id) => at.state.Reports.get(id) ?? []);
+  const before = at.state.ConcurrentReportsIndex.get([kind, timeSlot]);
+  at.state.ConcurrentReportsIndex.put([kind, timeSlot], [...before, ...added]);
+  return { before, added };
 }
 
 /** No seat for the rest of the session, none in the next election, none of the bootstrap. */

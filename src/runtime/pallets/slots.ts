@@ -19,10 +19,10 @@ import { constant, event, pallet, rules, type Scope } from '../pallet.ts';
 import { type Accused, accusedBy, epochAt, provesEquivocation, type SlotEpoch, slotAt } from '../slots.ts';
 import { map, type Readable, twox64Concat, value } from '../storage.ts';
 import { AccountId } from '../types.ts';
-import { rw, SIGNATURE_WEIGHT } from '../weights.ts';
+import { plus, rw, SIGNATURE_WEIGHT } from '../weights.ts';
 import { BARE_LONGEVITY, genesisHash } from './bare.ts';
 import { beaconAt } from './compute-pow.ts';
-import { reportOffence } from './offences.ts';
+import { OFFENCE_WEIGHT, reportOffence } from './offences.ts';
 import { SessionDeclared, sessionAuthorities } from './session.ts';
 import { Timestamp } from './timestamp.ts';
 
@@ -76,7 +76,7 @@ export const Slots = rules(SlotsDeclared, {
       doc: 'Accuses an authority by two headers of one slot, sealed with its key. Whoever finds them may report them.',
       origin: 'bare',
       class: 'Operational',
-      weight: rw(6, 2, 2n * SIGNATURE_WEIGHT.ref_time),
+      weight: plus(rw(6, 2, 2n * SIGNATURE_WEIGHT.ref_time), OFFENCE_WEIGHT),
       args: { proof: SlotEquivocation },
       validate(at, { proof }) {
         const { author, slot } = judged(at, proof);

@@ -12,7 +12,7 @@ import { ConfigError } from '../config.ts';
 import { MAX_APPROVALS, MAX_SEATS } from '../election/ballots.ts';
 import { type CallRule, type Fields, rules } from '../pallet.ts';
 import { AccountId, Balance, lookup, MultiAddress } from '../types.ts';
-import { rw } from '../weights.ts';
+import { plus, rw } from '../weights.ts';
 import { Balances, reducibleOf } from './balances.ts';
 import { brokenElection, holdElection } from './staking/election.ts';
 import { brokenSeats } from './staking/eras.ts';
@@ -20,7 +20,7 @@ import { brokenExposures, forgetOld } from './staking/exposures.ts';
 import { bondMore, brokenLedgers, eraNow, ledgerOf, rebond, unbond, withdrawUnbonded } from './staking/ledger.ts';
 import { brokenPay, claimPay } from './staking/pay.ts';
 import { brokenPledges, endPledge, payIncome, pledge } from './staking/pledges.ts';
-import { slashWaiting } from './staking/slashing.ts';
+import { SLASH_READS, SLASH_WRITES, slashWaiting } from './staking/slashing.ts';
 import { StakingDeclared, type StakingScope } from './staking/state.ts';
 import { MAX_CHUNKS, RewardDestination, ValidatorPrefs } from './staking/types.ts';
 import { moveWaiting, placeVoter, retire } from './staking/voters.ts';
@@ -33,7 +33,7 @@ export { StakingDeclared } from './staking/state.ts';
 
 /** Ledger, hold, account, snapshot and bag: what a change of a bond reads and writes. */
 const BOND = rw(12, 12);
-/** What forgetting an entry, slashing or moving a voter costs. */
+/** What forgetting an entry or moving a voter costs. */
 const PIECE_READS = 4;
 const PIECE_WRITES = 4;
 
@@ -43,9 +43,13 @@ export const Staking = rules(StakingDeclared, {
   calls: { ...bondCalls(), ...voteCalls(), ...payCalls() },
   hooks: {
     on_initialize(at) {
-      const pieces = slashWaiting(at) + moveWaiting(at) + forgetOld(at);
+      const slashed = slashWaiting(at);
+      const pieces = moveWaiting(at) + forgetOld(at);
       const election = holdElection(at);
-      const chores = rw(8 + pieces * PIECE_READS, pieces * PIECE_WRITES);
+      const chores = plus(
+        rw(8 + pieces * PIECE_READS, pieces * PIECE_WRITES),
+        rw(slashed * SLASH_READS, slashed * SLASH_WRITES),
+      );
       return election === undefined ? chores : { ...chores, ref_time: chores.ref_time + election.ref_time };
     },
   },

@@ -9,9 +9,10 @@
 import { concat, equal } from '../../base/bytes.ts';
 import { u64 } from '../../codec/index.ts';
 import type { Chain } from '../chain.ts';
+import { NO_WEIGHT } from '../weights.ts';
 import type { RollCall } from './grandpa/votes.ts';
 import { type OffenceHandler, RECORD_ONLY, scheduleChange } from './grandpa.ts';
-import { reportOffence } from './offences.ts';
+import { OFFENCE_WEIGHT, reportOffence } from './offences.ts';
 import { checkOwner, proveOwner, SessionDeclared, type SessionHandler, sessionAuthorities } from './session.ts';
 import { noteActive, presenceOf } from './staking.ts';
 
@@ -37,12 +38,14 @@ export const STAKED_VOTERS: OffenceHandler = {
   },
   onOffence(at, { setId, round, key, ownerProof, reporter }) {
     const holder = hasSessions(at) ? checkOwner(at, 'grandpa', key, ownerProof) : undefined;
-    if (holder === undefined) return;
+    if (holder === undefined) return NO_WEIGHT;
     const timeSlot = concat(u64.enc(setId), u64.enc(round));
     const { session, validator } = holder;
     const by = reporter === undefined ? {} : { reporter };
-    reportOffence(at, { kind: 'grandpa:equivoc', session, timeSlot, offenders: [validator], ...by });
+    const offence = { kind: 'grandpa:equivoc', session, timeSlot, offenders: [validator], ...by } as const;
+    return reportOffence(at, offence) ?? NO_WEIGHT;
   },
+  weight: OFFENCE_WEIGHT,
 };
 
 /** Validators of the session are waited for in each era, by the keys that they vote with. */

@@ -1,11 +1,25 @@
 /** # Offences: whoever was behind the seat pays, once, whatever it did with its bond since. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { must } from '../../../src/base/assert.ts';
 import { utf8 } from '../../../src/base/bytes.ts';
 import type { Chain } from '../../../src/runtime/chain.ts';
+import { grandpa } from '../../../src/runtime/pallets/grandpa.ts';
 import { type OffenceReport, reportOffence } from '../../../src/runtime/pallets/offences.ts';
-import { equivocationFraction, SLASHED_PER_BLOCK } from '../../../src/runtime/pallets/staking/slashing.ts';
+import { RewardsDeclared } from '../../../src/runtime/pallets/rewards.ts';
+import { Slots } from '../../../src/runtime/pallets/slots.ts';
+import {
+  equivocationFraction,
+  SLASH_READS,
+  SLASH_WRITES,
+  SLASHED_PER_BLOCK,
+} from '../../../src/runtime/pallets/staking/slashing.ts';
+import { MAX_PLEDGES } from '../../../src/runtime/pallets/staking/types.ts';
+import { shareIncome } from '../../../src/runtime/pallets/staking.ts';
+import { STAKED_VOTERS } from '../../../src/runtime/pallets/voters.ts';
+import { DEFAULT_SPEC } from '../../../src/runtime/spec.ts';
+import { rw, type Weight } from '../../../src/runtime/weights.ts';
+import { Overlay } from '../../../src/state/overlay.ts';
 import { names } from '../test-chain.ts';
 import { ERA, type Somebody, STAKING, StakeChain, type StakeOptions, somebody, UNIT } from './stake-chain.ts';
 
@@ -27,7 +41,7 @@ function chainOf(options: StakeOptions = {}) {
     endowed: [voter, mover, reporter],
     hook(at: Chain) {
       said.length = 0;
-      for (const report of waiting) said.push(reportOffence(at, report));
+      for (const report of waiting) said.push(reportOffence(at, report) !== undefined);
     },
     ...options,
   });
@@ -81,6 +95,21 @@ test('one offence is answered for once, a second of the era only as far as it is
   assert.equal(bonded(chain, v(1)), 0n);
   chain.block();
   assert.equal(bonded(chain, voter), 0n);
+});
+
+test('offenders of one round whose sessions are of two eras answer each for the own one', () => {
+  const { chain, report } = chainOf();
+  chain.toEra(1);
+  assert.deepEqual(report({ offenders: [v(0).account] }).said, [true]);
+  assert.deepEqual(report({ offenders: [v(1).account], session: STAKING.sessionsPerEra }).said, [true]);
+  const lost = (era: number) => [0, 1].map((i) => chain.staking.SlashedIn.get(era, v(i).account));
+  assert.deepEqual(
+    [lost(0), lost(1)],
+    [
+      [1_000_000_000, 0],
+      [0, 1_000_000_000],
+    ],
+  );
 });
 
 test('unbonding does not help: what was bonded then is slashed, what was unbonded long before is not', () => {
@@ -173,4 +202,99 @@ test('whoever is slashed below a pledge keeps a smaller one', () => {
   report({ offenders: [v(0).account] });
   const [pledge] = chain.staking.Pledges.get(v(0).account);
   assert.equal(pledge?.amount, bonded(chain, v(0)));
+});
+
+const NO_PREFS = { commission: 0, blocked: false };
+
+/** A chain of many validators, each with voters and with locks that a slash cuts, whose offences are counted. */
+function crowdOf(t: TestContext, offenders: number) {
+  const crowd = Array.from({ length: 3 * offenders }, (_, i) => somebody(`of a crowd ${i}`));
+  const few = crowd.slice(0, offenders);
+  const told = { by: undefined as Somebody | undefined, of: [] as Somebody[] };
+  const cost = { reads: 0, writes: 0 };
+  const costs: { readonly reads: number; readonly writes: number; readonly took: Weight }[] = [];
+  const count = (method: 'get' | 'keys' | 'put' | 'delete', what: 'reads' | 'writes') => {
+    const original = Overlay.prototype[method] as (...args: unknown[]) => unknown;
+    t.mock.method(Overlay.prototype, method, function (this: Overlay, ...args: unknown[]) {
+      cost[what]++;
+      return original.apply(this, args);
+    });
+  };
+  count('get', 'reads');
+  count('keys', 'reads');
+  count('put', 'writes');
+  count('delete', 'writes');
+  const chain = new StakeChain({
+    keyed: crowd,
+    stakers: [
+      ...crowd.map((who) => [who, 1_000n * UNIT, 'Validator'] as const),
+      ...few.map((who, i) => [somebody(`behind ${i}`), 100n * UNIT, [who]] as const),
+    ],
+    endowed: [reporter],
+    endowment: 100_000n * UNIT,
+    staking: { seats: crowd.length, maxCandidates: crowd.length },
+    hook(at: Chain) {
+      const part = shareIncome(at, 1_000n * UNIT);
+      at.use(RewardsDeclared).state.Pool.mutate((pool) => pool - part);
+      for (const { account } of told.of) {
+        const before = { ...cost };
+        const report = { kind: 'grandpa:equivoc', session: 0, timeSlot: utf8('1'), offenders: [account] } as const;
+        const took = must(reportOffence(at, { ...report, reporter: told.by?.account }), 'an offence');
+        costs.push({ reads: cost.reads - before.reads, writes: cost.writes - before.writes, took });
+      }
+    },
+  });
+  const locks = Array.from(
+    { length: MAX_PLEDGES },
+    () => ['Staking.pledge', { amount: 60n * UNIT, days: 365 }] as const,
+  );
+  for (const who of few) chain.does(...locks.map(([name, args]) => [who, name, args] as const));
+  return { chain, few, told, costs };
+}
+
+for (const [when, blocks] of [
+  ['in one block', false],
+  ['in a block each, and stand again', true],
+] as const) {
+  test(`a report reads and writes no more than it says, of many who offend ${when}`, (t) => {
+    const { chain, few, told, costs } = crowdOf(t, 7);
+    told.by = reporter;
+    for (const [i, who] of few.entries()) {
+      told.of = blocks ? [who] : few;
+      const standing = few.slice(0, blocks && i < few.length - 1 ? i + 1 : 0);
+      chain.does(...standing.map((one) => [one, 'Staking.validate', { prefs: NO_PREFS }] as const));
+      if (!blocks) break;
+    }
+    // Once where it is built, once where it is imported.
+    assert.equal(costs.length, 2 * few.length);
+    for (const { reads, writes, took } of costs) {
+      const said = rw(reads, writes).ref_time;
+      assert.ok(said <= took.ref_time, `${reads} reads and ${writes} writes are ${said}, not ${took.ref_time}`);
+    }
+    const last = must(costs.at(-1), 'a cost');
+    const first = must(costs[0], 'a cost');
+    assert.ok(last.took.ref_time > 4n * first.took.ref_time, 'those before were not slashed again');
+  });
+}
+
+test('voters wait once for what a validator lost in one slot, and pay for all of it', (t) => {
+  const { chain, few, told } = crowdOf(t, 3);
+  told.of = few;
+  chain.block();
+  assert.equal([...chain.staking.Slashes.keys()].length, few.length);
+  for (const [, { before, after }] of chain.staking.Slashes.entries())
+    assert.deepEqual([before, after], [0, 1_000_000_000]);
+  told.of = [];
+  chain.block();
+  assert.equal([...chain.staking.SlashWaits.keys()].length, 0);
+  for (const i of few.keys()) assert.equal(bonded(chain, somebody(`behind ${i}`)), 0n);
+});
+
+test('a report says that it may slash a third of all seats, and fits into a block', () => {
+  const declared = [Slots, grandpa(STAKED_VOTERS)].map(({ calls }) => calls.report_equivocation?.weight as Weight);
+  const most = rw(SLASH_READS * 86, SLASH_WRITES * 86).ref_time;
+  for (const { ref_time } of declared) {
+    assert.ok(ref_time >= most);
+    assert.ok(ref_time <= (DEFAULT_SPEC.blockWeightPs * 3n) / 10n);
+  }
 });

@@ -164,6 +164,32 @@ test('an era pays producers, losers and their voters, each once, and the rest go
   assert.ok(chain.rewards.Pool.get() >= pool + left);
 });
 
+test('nobody is paid again while his era is being forgotten', () => {
+  const visitors = Array.from({ length: 100 }, (_, i) => somebody(`visitor ${i}`).account);
+  const chain = chainOf(
+    (at) => {
+      at.use(RewardsDeclared).state.AuthorsPot.put(600n * UNIT);
+      noteAuthor(at, v(at.block.number % 4).account);
+      // More than a block forgets, and after those who were paid.
+      if (at.block.number === 1) for (const who of visitors) noteActive(at, who);
+    },
+    { splitsPay: true },
+  );
+  chain.toEra(1);
+  chain.does(...V.map((who) => [who, 'Staking.claim', { who: who.account, era: 0 }] as const));
+  chain.to(ERA * (STAKING.bondingEras + 1));
+  assert.ok(chain.staking.ErasPay.has(0));
+  const tries = () => {
+    const built = chain.tries(...V.map((who) => [who, 'Staking.claim', { who: who.account, era: 0 }] as const));
+    return V.map((_, i) => errorOf(chain, StakingDeclared, built, i));
+  };
+  let blocks = 0;
+  for (; chain.staking.Forgotten.get() === 0; blocks++)
+    assert.deepEqual(new Set(tries()), new Set(['InvalidEraToReward']));
+  assert.ok(blocks > 1, 'an era that one block forgets');
+  assert.deepEqual(new Set(tries()), new Set(['InvalidEraToReward']));
+});
+
 test('where nobody lost, what losers would have had goes back to the pool', () => {
   const chain = chainOf(
     (at) => {

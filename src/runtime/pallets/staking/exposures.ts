@@ -6,7 +6,7 @@
  * candidates that got no seat in the end: it is forgotten with the era.
  */
 import { type Bytes, equal } from '../../../base/bytes.ts';
-import { returnPay } from './pay.ts';
+import { oldestPaid, returnPay } from './pay.ts';
 import type { StakingScope } from './state.ts';
 import { EXPOSURE_PAGE, type IndividualExposure } from './types.ts';
 
@@ -44,8 +44,7 @@ function sumOf(list: readonly IndividualExposure[]): bigint {
 
 /** An era of which everything may go: it is older than the bonding duration, and no later era has its seats. */
 function outdated(at: StakingScope): number | undefined {
-  const now = at.state.ActiveEra.get()?.index ?? 0;
-  const oldest = now - at.spec.staking.bondingEras;
+  const oldest = oldestPaid(at);
   const next = at.state.Forgotten.get();
   if (oldest <= next) return undefined;
   return next < Math.min(oldest, at.state.ErasSource.get(oldest) ?? oldest) ? next : undefined;
@@ -56,6 +55,8 @@ export function forgetOld(at: StakingScope): number {
   const era = outdated(at);
   if (era === undefined) return 0;
   const { state } = at;
+  // Before all else: who was paid is forgotten while others of the era still stand.
+  returnPay(at, era);
   let left = FORGOTTEN_PER_BLOCK;
   const drop = <K>(keys: Iterable<K>, forget: (key: K) => void): void => {
     for (const key of keys) {
@@ -84,7 +85,6 @@ function forgetRest(at: StakingScope, era: number): void {
   state.ErasRounds.delete(era);
   state.ErasRewardPoints.delete(era);
   state.ErasVoteSums.delete(era);
-  returnPay(at, era);
   state.Forgotten.put(era + 1);
 }
 

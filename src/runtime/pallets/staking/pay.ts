@@ -5,7 +5,7 @@
  * paid twice for an era; a part that nobody has a claim to goes back to the pool. Producers get at least as much as
  * any other kind. Everybody takes his own part, so that no block pays all voters.
  */
-import { type Bytes, compare } from '../../../base/bytes.ts';
+import { type Bytes, compare, equal } from '../../../base/bytes.ts';
 import { min, mulDivFloor, PERBILL } from '../../../base/fixed.ts';
 import type { Chain } from '../../chain.ts';
 import { MAX_SEATS } from '../../election/ballots.ts';
@@ -103,25 +103,38 @@ function toPool(at: StakingScope, amount: bigint): void {
   at.use(RewardsDeclared).state.Pool.mutate((pool) => pool + amount);
 }
 
-/** Pays an account all that it is owed for an era that is over. */
-export function claimPay(at: StakingScope, who: Bytes, era: number): void {
-  const now = at.state.ActiveEra.get()?.index ?? 0;
-  const pay = era < now ? at.state.ErasPay.get(era) : undefined;
-  const { left, pot } = at.some(pay, 'InvalidEraToReward');
-  at.ensure(!at.state.ErasClaimed.has(era, who), 'AlreadyClaimed');
+/** The oldest era that pays: all that those before it left may be forgotten. */
+export function oldestPaid(at: StakingScope): number {
+  return (at.state.ActiveEra.get()?.index ?? 0) - at.spec.staking.bondingEras;
+}
+
+/** What each account was owed when an era ended, whether it took it or not. */
+function duesOf(at: StakingScope, era: number, pot: bigint): (who: Bytes) => bigint {
   const source = at.state.ErasSource.get(era) ?? era;
   const sums = at.state.ErasVoteSums.get(source);
   const points = at.state.ErasRewardPoints.get(era);
   const parts = claimsOf(pot, points.total, sums);
-  const own = points.individual.find(([one]) => one.join() === who.join())?.[1] ?? 0;
-  const vote = at.state.ErasVotes.get(source, who);
   const part = (of: bigint, mine: bigint, all: bigint) => (all === 0n ? 0n : mulDivFloor(of, mine, all));
-  const amount =
-    part(parts.producers, BigInt(own), BigInt(points.total)) +
-    part(parts.winnersVoters, vote?.won === true ? vote.stake : 0n, sums.winners_stake) +
-    part(parts.losersVoters, vote?.won === false ? vote.stake : 0n, sums.losers_stake) +
-    part(parts.losers, at.state.ErasLosers.get(source, who) ?? 0n, sums.losers_votes);
-  at.ensure(amount > 0n, 'NothingDue');
+  return (who) => {
+    const own = points.individual.find(([one]) => equal(one, who))?.[1] ?? 0;
+    const vote = at.state.ErasVotes.get(source, who);
+    return (
+      part(parts.producers, BigInt(own), BigInt(points.total)) +
+      part(parts.winnersVoters, vote?.won === true ? vote.stake : 0n, sums.winners_stake) +
+      part(parts.losersVoters, vote?.won === false ? vote.stake : 0n, sums.losers_stake) +
+      part(parts.losers, at.state.ErasLosers.get(source, who) ?? 0n, sums.losers_votes)
+    );
+  };
+}
+
+/** Pays an account all that it is owed for an era that is over and not too old. */
+export function claimPay(at: StakingScope, who: Bytes, era: number): void {
+  const now = at.state.ActiveEra.get()?.index ?? 0;
+  const pay = era < now && era >= oldestPaid(at) ? at.state.ErasPay.get(era) : undefined;
+  const { left, pot } = at.some(pay, 'InvalidEraToReward');
+  at.ensure(!at.state.ErasClaimed.has(era, who), 'AlreadyClaimed');
+  const amount = duesOf(at, era, pot)(who);
+  at.ensure(amount > 0n && amount <= left, 'NothingDue');
   const dest = at.state.Payee.get(who) ?? { type: 'Stash', value: undefined };
   at.ensure(dest.type !== 'None', 'NothingDue');
   const to = dest.type === 'Account' ? dest.value[0] : who;
@@ -132,9 +145,23 @@ export function claimPay(at: StakingScope, who: Bytes, era: number): void {
   at.emit.Rewarded({ stash: who, dest, amount });
 }
 
-/** True, or what is broken. */
+/** True, or what is broken: what is held against what eras have left, and that against what is owed still. */
 export function brokenPay(at: StakingScope): string | true {
-  let left = 0n;
-  for (const [, pay] of at.state.ErasPay.entries()) left += pay.left;
-  return left === at.state.PayHeld.get() || 'PayHeld is not what eras have left';
+  const now = at.state.ActiveEra.get()?.index ?? 0;
+  let held = 0n;
+  for (const [era, { pot, left }] of at.state.ErasPay.entries()) {
+    held += left;
+    if (left > pot) return 'an era has more left than it earned';
+    if (era < now && owedStill(at, era, pot) > left) return 'more of an era is owed than it has left';
+  }
+  return held === at.state.PayHeld.get() || 'PayHeld is not what eras have left';
+}
+
+function owedStill(at: StakingScope, era: number, pot: bigint): bigint {
+  const source = at.state.ErasSource.get(era) ?? era;
+  const known = new Map(at.state.ErasRewardPoints.get(era).individual.map(([who]) => [who.join(), who]));
+  for (const [, who] of at.state.ErasVotes.keys(source)) known.set(who.join(), who);
+  for (const [, who] of at.state.ErasLosers.keys(source)) known.set(who.join(), who);
+  const due = duesOf(at, era, pot);
+  return [...known.values()].reduce((sum, who) => sum + (at.state.ErasClaimed.has(era, who) ? 0n : due(who)), 0n);
 }

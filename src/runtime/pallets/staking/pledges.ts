@@ -109,16 +109,18 @@ export function trimPledges(at: StakingScope, who: Bytes): void {
   if (bound <= active) return;
   payIncome(at, who);
   let excess = bound - active;
+  let sharesLost = 0n;
   const kept: Pledge[] = [];
   for (const one of at.state.Pledges.get(who).toReversed()) {
     const lost = min(excess, one.amount);
     excess -= lost;
     const amount = one.amount - lost;
     const shares = lost === 0n ? one.shares : sharesFor(amount, one.days);
-    at.state.PledgeShares.mutate((sum) => sum - one.shares + shares);
-    at.state.PledgedTotal.mutate((sum) => sum - lost);
+    sharesLost += one.shares - shares;
     if (amount > 0n) kept.unshift({ ...one, amount, shares });
   }
+  at.state.PledgeShares.mutate((sum) => sum - sharesLost);
+  at.state.PledgedTotal.mutate((sum) => sum - (bound - active));
   put(at, who, kept);
 }
 

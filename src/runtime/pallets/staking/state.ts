@@ -83,6 +83,7 @@ export const StakingDeclared = pallet('Staking', {
 
     SlashedIn: map('Parts of 10^9 that a validator lost for an era.', [ERA, AccountId], types.Perbill, 0),
     Slashes: map('Slashes of voters that wait, in order.', COUNT, types.PendingSlash),
+    SlashWaits: map('The last slash of a validator that waits and has not begun.', [ERA, AccountId], u32),
     SlashQueue: value('The first slash that waits, and the number of the next.', types.Queue, { first: 0, next: 0 }),
 
     ErasPay: map('What the blocks of an era earned.', ERA, types.EraPay),
