@@ -67,7 +67,7 @@ test('a chain spec whose genesis a rule of the chain refuses is named with the s
   const staking = spec.genesis.runtimeGenesis.patch.staking;
   staking.stakers[1][1] = '1';
   writeFileSync(join(dir, 'poor.json'), JSON.stringify(spec));
-  refused(maitoken('--chain', 'poor.json'), /staking\.stakers\[1\]: Staking\.InsufficientBond: Less would be bonded/);
+  refused(maitoken('--chain', 'poor.json'), /staking\.stakers\[1\]: Staking\.InsufficientBond: Less is bonded/);
 });
 
 test('data that cannot be read, or is too little, is named', () => {

@@ -21,8 +21,8 @@ export function normalise(parts: readonly bigint[], target: bigint): bigint[] {
 }
 
 /**
- * Gives the smallest all that lacks, where that is how `raise` ends: what floors left, less than one for each part, with
- * no part reaching its turn's end. Else changes nothing. An election mends two lists a voter, nearly all of them so.
+ * Gives the smallest all that lacks, where that is how `raise` ends: less than one for each part lacks, as floors leave
+ * it, and the smallest stays at most an equal part of the whole. Else changes nothing. It saves the sorting.
  */
 function raisesOne(out: bigint[], target: bigint, lack: bigint): boolean {
   const count = BigInt(out.length);

@@ -96,7 +96,7 @@ export interface OffenceReport {
 }
 
 /**
- * Slashes the offenders and those who stood behind them, takes them off their seats and out of the next election.
+ * Slashes the offenders and those who stood behind them, disables them (below) and takes them out of the next election.
  * False where nothing of it is new, or all of it too old. For pallets that checked a proof.
  */
 export function reportOffence(chain: Chain, report: OffenceReport): boolean {
@@ -143,7 +143,7 @@ function keep(at: At, report: OffenceReport, kind: Bytes, fresh: readonly Bytes[
   return all.flatMap((id) => at.state.Reports.get(id) ?? []);
 }
 
-/** No seat for the rest of the session, none in the next election, none of the bootstrap. */
+/** Disabled for the session: no turns in the epochs that follow, though it votes. No candidate, no bootstrap seat. */
 function expel(at: StakingScope, offender: Bytes): void {
   disableValidator(at, offender);
   retire(at, offender);
