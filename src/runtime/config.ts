@@ -8,6 +8,7 @@
 import { type Bytes, fromHex } from '../base/bytes.ts';
 import type { CompositeShape, PrimitiveName, Shape, VariantShape } from '../codec/index.ts';
 import { Ss58Error, ss58Decode } from '../crypto/ss58.ts';
+import { DispatchFailure } from './errors.ts';
 
 /** A chain spec whose genesis cannot be built. `path` says where. */
 export class ConfigError extends Error {
@@ -15,6 +16,16 @@ export class ConfigError extends Error {
 
   constructor(path: string, reason: string) {
     super(`genesis: ${path}: ${reason}`);
+  }
+}
+
+/** Does what a place of the config says; ConfigError with that place where a rule of the chain refuses it. */
+export function building(path: string, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof DispatchFailure) throw new ConfigError(path, error.message);
+    throw error;
   }
 }
 

@@ -270,6 +270,7 @@ class PalletScope implements Chain {
     assert(index !== undefined, `undeclared error ${this.declared.name}.${name}`);
     const error = Uint8Array.of(index, 0, 0, 0);
     const value = { index: this.declared.index, error };
-    throw new DispatchFailure({ type: 'Module', value }, `${this.declared.name}.${name}`);
+    const sentence = this.declared.errors[name] ?? '';
+    throw new DispatchFailure({ type: 'Module', value }, `${this.declared.name}.${name}: ${sentence}`);
   }
 }

@@ -13,7 +13,7 @@ import type { Genesis } from '../state/chain/load.ts';
 import { Overlay } from '../state/overlay.ts';
 import { StateTree } from '../state/tree.ts';
 import { orderedRoot } from '../state/trie/root.ts';
-import { ConfigReader, camelCase } from './config.ts';
+import { building, ConfigReader, camelCase } from './config.ts';
 import { blockAt, Context, type Kernel } from './context.ts';
 import { CODE_KEY } from './pallets/system.ts';
 import type { RuntimeSpec } from './spec.ts';
@@ -34,7 +34,7 @@ export function genesisState(kernel: Kernel, config: GenesisConfig): [Bytes, Byt
       if (genesis === undefined) continue;
       const section = camelCase(declared.name);
       const values = reader.read(struct(genesis.config).shape, config[section], section);
-      genesis.build(context.use(declared), values as Record<string, unknown>);
+      building(section, () => genesis.build(context.use(declared), values as Record<string, unknown>));
     }
   });
   const closed = stage(kernel, built, (context) => {

@@ -8,6 +8,7 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { useEngineFlags } from '../../src/node/children.ts';
+import { electionRows } from './election.bench.ts';
 import { finalityRows } from './finality.bench.ts';
 import { gossipRows } from './gossip.bench.ts';
 import { diskRows, importRows } from './import.bench.ts';
@@ -37,6 +38,7 @@ const TOPICS: readonly { readonly ids: readonly string[]; run(options: BenchOpti
   { ids: ['G19'], run: gossipRows },
   { ids: ['G22'], run: syncRows },
   { ids: ['G21'], run: finalityRows },
+  { ids: ['S1'], run: electionRows },
   { ids: ['C3'], run: verifyRows },
   // From here on WASM is compiled as in a miner's process: every topic above is measured without.
   { ids: ['C1', 'C2', 'C4'], run: minerFlags },

@@ -64,6 +64,14 @@ test('a chain spec that is missing, broken or wrong in one field is named with t
   refused(maitoken('--chain', 'wrong.json'), /consensus\.blockTimeMs/);
 });
 
+test('a chain spec whose genesis a rule of the chain refuses is named with the staker and the reason', () => {
+  const spec = JSON.parse(readFileSync(join(ROOT, 'genesis', 'local.json'), 'utf8'));
+  const staking = spec.genesis.runtimeGenesis.patch.staking;
+  staking.stakers[1][1] = '1';
+  writeFileSync(join(dir, 'poor.json'), JSON.stringify(spec));
+  refused(maitoken('--chain', 'poor.json'), /staking\.stakers\[1\]: Staking\.InsufficientBond: Less is bonded/);
+});
+
 test('data that cannot be read, or is too little, is named', () => {
   refused(maitoken('--dev', ...QUIET, '--data', 'missing.txt'), /--data missing\.txt/);
   writeFileSync(join(dir, 'little.txt'), 'too little to learn from');

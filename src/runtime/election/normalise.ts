@@ -10,13 +10,29 @@ import { max, min } from '../../base/fixed.ts';
 
 /** `parts` are not negative; no parts stay no parts. */
 export function normalise(parts: readonly bigint[], target: bigint): bigint[] {
-  const sum = parts.reduce((all, part) => all + part, 0n);
+  let sum = 0n;
+  for (const part of parts) sum += part;
   const out = [...parts];
-  if (parts.length === 0 || sum === target) return out;
+  if (parts.length === 0 || sum === target || raisesOne(out, target, target - sum)) return out;
   const order = parts.map((_, i) => i).sort((a, b) => difference(parts[a] as bigint, parts[b] as bigint) || a - b);
   if (sum < target) raise(out, order, target, target - sum);
   else lower(out, order, sum - target);
   return out;
+}
+
+/**
+ * Gives the smallest all that lacks, where that is how `raise` ends: less than one for each part lacks, as floors leave
+ * it, and the smallest stays at most an equal part of the whole. Else changes nothing. It saves the sorting.
+ */
+function raisesOne(out: bigint[], target: bigint, lack: bigint): boolean {
+  const count = BigInt(out.length);
+  if (lack < 0n || lack >= count) return false;
+  let least = 0;
+  for (let i = 1; i < out.length; i++) if ((out[i] as bigint) < (out[least] as bigint)) least = i;
+  const raised = (out[least] as bigint) + lack;
+  if (raised > target / count) return false;
+  out[least] = raised;
+  return true;
 }
 
 /** Gives `lack` away from the smallest on; who reaches an equal part of the whole passes the turn on. */

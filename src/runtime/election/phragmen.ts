@@ -13,9 +13,12 @@ import type { Bytes } from '../../base/bytes.ts';
 import { max, min, PERBILL } from '../../base/fixed.ts';
 import { type Ballot, type Election, readBallots } from './ballots.ts';
 import { normalise } from './normalise.ts';
+import { Terms } from './terms.ts';
 
 /** Loads and scores are fractions of this: one seat on one base unit of stake. */
 export const WHOLE = (1n << 128n) - 1n;
+/** The round of who is not elected, and of a load of 0. */
+const NONE = -1;
 
 export interface Winner {
   readonly who: Bytes;
@@ -90,41 +93,46 @@ export function seqPhragmen(election: Election): Outcome {
   const backing = candidates.map(() => 0n);
   const assignments: Assignment[] = [];
   for (const [i, ballot] of ballots.entries()) {
-    const shares = count.shares(i);
-    for (const [choice, stake] of shares) backing[choice] = (backing[choice] as bigint) + stake;
-    if (shares.length === 0) continue;
-    const perbill = partsOf(
-      shares.map(([, stake]) => stake),
-      ballot.stake,
-    );
-    const edges = shares.map(([choice, stake], k) => ({
-      who: candidates[choice] as Bytes,
-      stake,
-      perbill: perbill[k] as bigint,
-    }));
-    assignments.push({ who: ballot.who, edges });
+    const edges: Edge[] = [];
+    const { choices, stakes } = count.shares(i);
+    const parts = partsOf(stakes, ballot.stake);
+    for (const [k, choice] of choices.entries()) {
+      const stake = stakes[k] as bigint;
+      if (stake === 0n) continue;
+      backing[choice] = (backing[choice] as bigint) + stake;
+      edges.push({ who: candidates[choice] as Bytes, stake, perbill: parts[k] as bigint });
+    }
+    if (edges.length > 0) assignments.push({ who: ballot.who, edges });
   }
   const winners = elected.map((n) => ({ who: candidates[n] as Bytes, backing: backing[n] as bigint }));
   return { winners, assignments, rounds };
 }
 
-/** The loads, while seats are given away. */
+/** The loads, while seats are given away. A load is the score of a round: the last one that elected for the ballot. */
 class Count {
   readonly approval: readonly bigint[];
   /** By candidate; 0 without approval. */
   readonly base: readonly bigint[];
-  /**
-   * By candidate: the sum over its voters of floor(load * stake / approval). Kept from round to round, so that a round
-   * divides only for voters whose load it changed; anew it would be 320,000 divisions a round at 20,000 voters.
-   */
+  /** By candidate: the sum over its voters of floor(load * stake / approval). */
   readonly carried: bigint[];
   private readonly ballots: readonly Ballot[];
   private readonly supporters: readonly (readonly number[])[];
-  private readonly elected: boolean[];
-  /** By ballot: its load, and by choice what is in `carried` for it and, once elected, what the seat added. */
-  private readonly loads: bigint[];
-  private readonly terms: bigint[][];
-  private readonly edges: bigint[][];
+  /** By candidate: base + carried. Saturates as u128 does: only stakes of a few base units come near. */
+  private readonly scores: (bigint | undefined)[];
+  /** By candidate: the round that elected it, or NONE; and the score of each round. */
+  private readonly electedIn: Int16Array;
+  private readonly loads: bigint[] = [];
+  /** By ballot: the round whose score is its load, and where its choices begin in `choices`, one more at the end. */
+  private readonly loadedIn: Int16Array;
+  private readonly begins: Uint32Array;
+  /** Of all ballots: the candidate, and where it is elected, the round whose score was the load before. */
+  private readonly choices: Uint16Array;
+  private readonly loadedBefore: Int16Array;
+  /**
+   * Kept from round to round, so that a round counts only for voters whose load it changed; anew it would be 320,000
+   * terms a round at 20,000 voters.
+   */
+  private readonly terms: Terms;
 
   constructor(ballots: readonly Ballot[], approval: readonly bigint[], supporters: readonly (readonly number[])[]) {
     this.ballots = ballots;
@@ -132,24 +140,32 @@ class Count {
     this.supporters = supporters;
     this.base = approval.map((stake) => (stake === 0n ? 0n : WHOLE / stake));
     this.carried = approval.map(() => 0n);
-    this.elected = approval.map(() => false);
-    this.loads = ballots.map(() => 0n);
-    this.terms = ballots.map(({ choices }) => choices.map(() => 0n));
-    this.edges = ballots.map(({ choices }) => choices.map(() => 0n));
+    this.scores = approval.map((stake, n) => (stake === 0n ? undefined : this.base[n]));
+    this.electedIn = new Int16Array(approval.length).fill(NONE);
+    this.loadedIn = new Int16Array(ballots.length).fill(NONE);
+    this.begins = new Uint32Array(ballots.length + 1);
+    for (const [i, { choices }] of ballots.entries()) this.begins[i + 1] = (this.begins[i] as number) + choices.length;
+    const places = this.begins[ballots.length] as number;
+    this.choices = new Uint16Array(places);
+    for (const [i, { choices }] of ballots.entries()) this.choices.set(choices, this.begins[i] as number);
+    this.loadedBefore = new Int16Array(places).fill(NONE);
+    this.terms = new Terms(
+      ballots.map(({ stake }) => stake),
+      approval,
+      places,
+    );
   }
 
-  /** Saturates as u128 does: only stakes of a few base units come near. */
   score(candidate: number): bigint | undefined {
-    if (this.approval[candidate] === 0n) return undefined;
-    return min(WHOLE, (this.base[candidate] as bigint) + (this.carried[candidate] as bigint));
+    return this.scores[candidate];
   }
 
   /** The two candidates with the lowest scores; of equals the earlier. There is one at least. */
   lowest(): { first: number; second: number | undefined } {
     let first: number | undefined;
     let second: number | undefined;
-    for (let n = 0; n < this.elected.length; n++) {
-      if (this.elected[n]) continue;
+    for (let n = 0; n < this.electedIn.length; n++) {
+      if (this.electedIn[n] !== NONE) continue;
       if (first === undefined || this.isBelow(n, first)) {
         second = first;
         first = n;
@@ -159,53 +175,70 @@ class Count {
   }
 
   private isBelow(a: number, b: number): boolean {
-    const [one, other] = [this.score(a), this.score(b)];
+    const [one, other] = [this.scores[a], this.scores[b]];
     return one !== undefined && (other === undefined || one < other);
   }
 
   /** Puts the seat on its supporters: all of them carry its score from now on. */
   elect(winner: number): void {
-    const score = this.score(winner) ?? 0n;
-    this.elected[winner] = true;
+    const { choices, electedIn, terms } = this;
+    const round = this.loads.length;
+    const score = this.scores[winner] ?? 0n;
+    this.loads.push(score);
+    electedIn[winner] = round;
+    terms.begin(score);
     for (const i of this.supporters[winner] as readonly number[]) {
-      const { choices, stake } = this.ballots[i] as Ballot;
-      const [terms, edges] = [this.terms[i] as bigint[], this.edges[i] as bigint[]];
-      const weight = score * stake;
-      for (let k = 0; k < choices.length; k++) {
-        const choice = choices[k] as number;
-        // A load may fall by a rounding; an edge is never less than nothing.
-        if (choice === winner) edges[k] = max(0n, score - (this.loads[i] as bigint));
-        if (this.elected[choice]) continue;
-        const term = weight / (this.approval[choice] as bigint);
-        this.carried[choice] = (this.carried[choice] as bigint) + term - (terms[k] as bigint);
-        terms[k] = term;
+      const end = this.begins[i + 1] as number;
+      for (let place = this.begins[i] as number; place < end; place++) {
+        const choice = choices[place] as number;
+        if (choice === winner) this.loadedBefore[place] = this.loadedIn[i] as number;
+        if (electedIn[choice] === NONE) terms.put(place, i, choice);
       }
-      this.loads[i] = score;
+      this.loadedIn[i] = round;
+    }
+    for (const choice of terms.candidates()) {
+      const carried = terms.sum(choice);
+      this.carried[choice] = carried;
+      this.scores[choice] = min(WHOLE, (this.base[choice] as bigint) + carried);
     }
   }
 
-  /** How a ballot's stake is divided among its winners, by what each put on it: pairs of candidate and stake. */
-  shares(i: number): [number, bigint][] {
+  /** The load that was a round's score; before any round it is 0. */
+  private load(round: number): bigint {
+    return this.loads[round] ?? 0n;
+  }
+
+  /** How a ballot's stake is divided among its winners, by what each put on it; mending may leave one with 0. */
+  shares(i: number): { readonly choices: readonly number[]; readonly stakes: readonly bigint[] } {
     const { choices, stake } = this.ballots[i] as Ballot;
-    const load = this.loads[i] as bigint;
-    if (load === 0n) return [];
-    const shares = choices
-      .map((choice, k): [number, bigint] => [choice, (stake * ((this.edges[i] as bigint[])[k] as bigint)) / load])
-      .filter(([, share]) => share > 0n);
-    const exact = normalise(
-      shares.map(([, share]) => share),
-      stake,
-    );
-    return shares.map(([choice], k): [number, bigint] => [choice, exact[k] as bigint]).filter(([, part]) => part > 0n);
+    const load = this.load(this.loadedIn[i] as number);
+    const winners: number[] = [];
+    const shares: bigint[] = [];
+    if (load === 0n) return { choices: winners, stakes: shares };
+    const begin = this.begins[i] as number;
+    for (let k = 0; k < choices.length; k++) {
+      const choice = choices[k] as number;
+      const round = this.electedIn[choice] as number;
+      if (round === NONE) continue;
+      // A load may fall by a rounding; an edge is never less than nothing.
+      const edge = max(0n, this.load(round) - this.load(this.loadedBefore[begin + k] as number));
+      const share = (stake * edge) / load;
+      if (share === 0n) continue;
+      winners.push(choice);
+      shares.push(share);
+    }
+    return { choices: winners, stakes: normalise(shares, stake) };
   }
 }
 
 /** Parts of 10^9 that sum to 10^9; what is less than one of them stays 0. */
 function partsOf(stakes: readonly bigint[], whole: bigint): bigint[] {
   const parts = stakes.map((stake) => (stake * PERBILL) / whole);
+  const isSmall = (part: bigint) => part === 0n;
+  if (!parts.some(isSmall)) return normalise(parts, PERBILL);
   const exact = normalise(
-    parts.filter((part) => part > 0n),
+    parts.filter((part) => !isSmall(part)),
     PERBILL,
   );
-  return parts.map((part) => (part > 0n ? must(exact.shift(), 'as many parts as were normalised') : 0n));
+  return parts.map((part) => (isSmall(part) ? part : must(exact.shift(), 'as many parts as were normalised')));
 }

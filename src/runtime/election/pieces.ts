@@ -96,19 +96,24 @@ export function seatOn(
   score: bigint,
 ): PagedBallot[] | undefined {
   if (!page.some(({ choices }) => choices.includes(winner))) return undefined;
-  return page.map((ballot) => {
+  const changes = new Map<number, bigint>();
+  const after = page.map((ballot) => {
     if (!ballot.choices.includes(winner)) return ballot;
     const { choices, stake, load } = ballot;
+    const [weight, before] = [score * stake, load * stake];
     for (const choice of choices) {
-      const one = at(standing, choice);
-      if (one.elected) continue;
-      const change = (score * stake) / one.approval - (load * stake) / one.approval;
-      standing[choice] = { ...one, carried: one.carried + change };
+      const { elected, approval } = at(standing, choice);
+      if (!elected) changes.set(choice, (changes.get(choice) ?? 0n) + weight / approval - before / approval);
     }
     // A load may fall by a rounding; an edge is never less than nothing.
     const edges = ballot.edges.map((edge, k) => (choices[k] === winner ? max(0n, score - load) : edge));
     return { ...ballot, load: score, edges };
   });
+  for (const [choice, change] of changes) {
+    const one = at(standing, choice);
+    standing[choice] = { ...one, carried: one.carried + change };
+  }
+  return after;
 }
 
 /** How a ballot's stake is divided among its winners: pairs of a candidate's place and stake, in the order of votes. */

@@ -15,7 +15,7 @@ import { rules } from '../pallet.ts';
 import { AccountId, Balance, lookup, MultiAddress } from '../types.ts';
 import { rw } from '../weights.ts';
 import { burnFrom, deposit, reducible, setFree, transfer } from './balances/moves.ts';
-import { heldOf, lockedTotal, unreserve } from './balances/reserves.ts';
+import { heldOf, largestLock, unreserve } from './balances/reserves.ts';
 import { BalancesDeclared } from './balances/state.ts';
 import { AdjustmentDirection } from './balances/types.ts';
 import { System } from './system.ts';
@@ -146,7 +146,7 @@ export const Balances = rules(BalancesDeclared, {
     if (inAccounts(at) + at.holdings() !== issuance) return 'accounts and holdings do not sum to TotalIssuance';
     for (const [who, { consumers, data }] of at.use(System).state.Account.entries()) {
       if (data.free > 0n && data.free < at.const.ExistentialDeposit && data.reserved === 0n) return 'a crumb is held';
-      if (data.frozen !== lockedTotal(at.state.Locks.get(who))) return 'frozen is not the largest lock';
+      if (data.frozen !== largestLock(at.state.Locks.get(who))) return 'frozen is not the largest lock';
       if (data.frozen + data.reserved > 0n && consumers === 0) return 'a bound account could close';
       if (heldOf(at.state.Holds.get(who)) > data.reserved) return 'more is held than is reserved';
     }

@@ -108,7 +108,7 @@ function weightOf(slashes: number): Weight {
 }
 
 /**
- * Slashes the offenders and those who stood behind them, takes them off their seats and out of the next election.
+ * Slashes the offenders and those who stood behind them, disables them (below) and takes them out of the next election.
  * Returns what it took of OFFENCE_WEIGHT; undefined where nothing of it is new, or all of it too old. For pallets that
  * checked a proof.
  */
@@ -161,7 +161,7 @@ function keep(at: At, report: OffenceReport, kind: Bytes, fresh: readonly Bytes[
   return { before, added };
 }
 
-/** No seat for the rest of the session, none in the next election, none of the bootstrap. */
+/** Disabled for the session: no turns in the epochs that follow, though it votes. No candidate, no bootstrap seat. */
 function expel(at: StakingScope, offender: Bytes): void {
   disableValidator(at, offender);
   retire(at, offender);

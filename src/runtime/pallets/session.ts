@@ -180,7 +180,10 @@ function leaveDeposit(at: SessionScope, account: AccountId): void {
   at.state.KeyDeposits.put(account, deposit);
 }
 
-/** Puts a validator out for the rest of the session; false where it has no seat or is out already. */
+/**
+ * Marks a validator as disabled until the session ends: slots plan no turns for it in epochs that follow; its seat and
+ * its votes on finality stay. False where it has no seat or is marked already.
+ */
 export function disableValidator(chain: Chain, validator: AccountId): boolean {
   const at = chain.use(SessionDeclared);
   const place = at.state.Validators.get().findIndex((who) => equal(who, validator));

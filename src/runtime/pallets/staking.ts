@@ -7,8 +7,8 @@
  */
 import { type Bytes, compare, equal } from '../../base/bytes.ts';
 import { min } from '../../base/fixed.ts';
-import { compact, compactU32, tuple, u32, unit, variant, vec } from '../../codec/index.ts';
-import { ConfigError } from '../config.ts';
+import { compact, compactU32, type Of, tuple, u32, unit, variant, vec } from '../../codec/index.ts';
+import { building, ConfigError } from '../config.ts';
 import { MAX_APPROVALS, MAX_SEATS } from '../election/ballots.ts';
 import { type CallRule, type Fields, rules } from '../pallet.ts';
 import { AccountId, Balance, lookup, MultiAddress } from '../types.ts';
@@ -60,12 +60,15 @@ export const Staking = rules(StakingDeclared, {
     },
     build(at, { stakers, bootstrap }) {
       at.state.Bootstrap.put(bootstrap);
-      for (const [who, bond] of stakers) {
+      const each = (build: (who: Bytes, bond: bigint, vote: Of<typeof GenesisVote>) => void) => {
+        for (const [i, staker] of stakers.entries()) building(`staking.stakers[${i}]`, () => build(...staker));
+      };
+      each((who, bond) => {
         if (at.state.Ledger.has(who)) throw new ConfigError('staking.stakers', 'an account occurs twice');
         bondMore(at, who, bond);
-      }
-      for (const [who, , vote] of stakers) if (vote.type === 'Validator') stand(at, who, NO_COMMISSION);
-      for (const [who, , vote] of stakers) if (vote.type === 'Nominator') nominate(at, who, vote.value);
+      });
+      each((who, _, vote) => vote.type === 'Validator' && stand(at, who, NO_COMMISSION));
+      each((who, _, vote) => vote.type === 'Nominator' && nominate(at, who, vote.value));
     },
   },
   holdings: ({ state }) => state.Income.get() + state.PayHeld.get(),

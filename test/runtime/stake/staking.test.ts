@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must } from '../../../src/base/assert.ts';
+import { ConfigError } from '../../../src/runtime/config.ts';
 import { VOTER_PAGE } from '../../../src/runtime/pallets/staking/types.ts';
 import { StakingDeclared } from '../../../src/runtime/pallets/staking.ts';
 import { names } from '../test-chain.ts';
@@ -203,4 +204,24 @@ test('who changes his bond while voters are taken is taken once, and moves after
   assert.equal(nominator_count, many.length);
   assert.equal(total, (100n + 900n + 20n * BigInt(many.length - 1)) * UNIT);
   assert.notDeepEqual(chain.staking.VoterKeys.get(rich.account), before);
+});
+
+test('a genesis that a rule refuses names the staker and the reason', () => {
+  const [first, second] = [somebody('genesis-1'), somebody('genesis-2')];
+  const refused = (vote: readonly (typeof first)[] | 'Validator', bond: bigint, why: RegExp, keyed = [first]) =>
+    assert.throws(
+      () =>
+        new StakeChain({
+          keyed,
+          stakers: [
+            [first, 100n * UNIT, 'Validator'],
+            [second, bond, vote],
+          ],
+        }),
+      (error) => error instanceof ConfigError && why.test(error.message),
+    );
+  refused([first], 1n, /^genesis: staking\.stakers\[1\]: Staking\.InsufficientBond: /);
+  refused([], 100n * UNIT, /^genesis: staking\.stakers\[1\]: Staking\.EmptyTargets: /);
+  refused([second], 100n * UNIT, /^genesis: staking\.stakers\[1\]: Staking\.BadTarget: /);
+  refused('Validator', 10n ** 30n, /^genesis: staking\.stakers\[1\]: /);
 });

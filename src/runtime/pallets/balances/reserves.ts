@@ -153,7 +153,7 @@ export function lock(chain: Chain, name: string, who: AccountId, amount: bigint)
   else at.state.Locks.delete(who);
   const info = at.use(System).state.Account.get(who);
   const before = info.data.frozen;
-  const frozen = lockedTotal(locks);
+  const frozen = largestLock(locks);
   if (frozen === before) return;
   update(at, who, info, { ...info.data, frozen });
   if (frozen > before) at.emit.Locked({ who, amount: frozen - before });
@@ -165,6 +165,7 @@ export function unlock(chain: Chain, name: string, who: AccountId): void {
   lock(chain, name, who, 0n);
 }
 
-export function lockedTotal(locks: readonly BalanceLock[]): bigint {
+/** Units that the locks freeze together: they overlap, so it is those of the largest. */
+export function largestLock(locks: readonly BalanceLock[]): bigint {
   return locks.reduce((most, { amount }) => max(most, amount), 0n);
 }

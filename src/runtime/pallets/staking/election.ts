@@ -1,9 +1,10 @@
 /**
  * # Election: seats given in the last session of an era, a few pages of voters in each block.
  *
- * Always true: no block does more than `pagesPerBlock` pages of 256 voters are worth; the result follows from who
- * stood and who voted when each was taken, and is that of `seqPhragmen` on them. What is too large to be counted in
- * time takes the richest voters that fit; an election that did not end is abandoned, and seats stay as they were.
+ * Always true: no block does more than `pagesPerBlock` pages of 256 voters are worth, and at most three more, since a
+ * step is never cut; the result follows from who stood and who voted when each was taken, and is that of `seqPhragmen`
+ * on them. What is too large to be counted in time takes the richest voters that fit; an election that did not end is
+ * abandoned, and seats stay as they were.
  */
 import { must } from '../../../base/assert.ts';
 import { type Bytes, compare } from '../../../base/bytes.ts';

@@ -169,7 +169,7 @@ export function presenceOf(
   return { first: era * length + 1, last: (era + 1) * length, heard: hearing(at, era)(validator) };
 }
 
-/** The era that a session belongs to, while it is kept. */
+/** The era that a session belongs to, whether or not anything of it is kept. */
 export function eraOfSession(at: StakingScope, session: number): number {
   return Math.floor(session / at.spec.staking.sessionsPerEra);
 }

@@ -1,9 +1,9 @@
 /**
  * # Slashing: what an offence costs, out of the stake that stood behind the seat when it was done.
  *
- * Always true: what is slashed was bonded in the era of the offence, or began to unbond since; of one era a validator
- * and its voters lose at most what they had at stake, however many offences there were: a later one adds only what it
- * costs beyond the worst before. Units go to the treasury and a tenth to the reporter: none vanish.
+ * Always true: what is slashed is bonded now, or began to unbond in the era before that of the election or later; of
+ * one era a validator and its voters lose at most what they had at stake, however many offences there were: a later one
+ * adds only what it costs beyond the worst before. Units go to the treasury and a tenth to the reporter: none vanish.
  */
 import { type Bytes, equal } from '../../../base/bytes.ts';
 import { mulDivFloor, PERBILL } from '../../../base/fixed.ts';

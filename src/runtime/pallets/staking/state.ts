@@ -125,7 +125,7 @@ export const StakingDeclared = pallet('Staking', {
     AlreadyBonded: 'The account has bonded before: bond_extra.',
     EmptyTargets: 'A nomination names somebody.',
     DuplicateTarget: 'A nomination names each validator once.',
-    InsufficientBond: 'Less would be bonded than is needed.',
+    InsufficientBond: 'Less is bonded, or would be, than is needed.',
     NoMoreChunks: 'Too many amounts unbond at once.',
     NoUnlockChunk: 'Nothing unbonds.',
     TooManyTargets: 'A nomination names more validators than it may.',
@@ -133,11 +133,11 @@ export const StakingDeclared = pallet('Staking', {
     TooManyValidators: 'As many stand as may.',
     InvalidEraToReward: 'The era is not over, is forgotten, or pays nothing.',
     AlreadyClaimed: 'The account was paid for this era.',
-    NothingDue: 'The account is owed nothing.',
+    NothingDue: 'The account is owed nothing, takes nothing (payee None), or is owed too little to be opened.',
     Pledged: 'A time lock binds these units.',
     BadDuration: 'A time lock lasts 30 to 1,460 days.',
     TooManyPledges: 'The account has as many time locks as it may have.',
-    NoPledge: 'The account has no time lock of this number that ended.',
+    NoPledge: 'The account has no time lock, or none of this number that ended.',
   },
 });
 export type StakingScope = Scope<typeof StakingDeclared>;
