@@ -1,7 +1,7 @@
 /**
  * # Simulation: a network of nodes under a plan: everything that happens follows from the plan alone.
  *
- * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first fault,
+ * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first violation,
  * or when the plan is over.
  */
 import { must } from '../base/assert.ts';

@@ -174,7 +174,7 @@ export class StakeWorld implements World {
       const who = validator as Bytes;
       const index = this.members.findIndex(({ account }) => equal(account, who));
       const name = this.members[index]?.name ?? toHex(who);
-      if (!this.weak.has(index)) return { fault: 'innocent', detail: `${name} for era ${era}` };
+      if (!this.weak.has(index)) return { violation: 'innocent', detail: `${name} for era ${era}` };
       this.seen.slashes.add(`${name}/${era}`);
       const [before, after] = [reader(StakingDeclared, parent), reader(StakingDeclared, view)];
       const source = after.ErasSource.get(era as number) ?? (era as number);
@@ -187,7 +187,7 @@ export class StakeWorld implements World {
       const paid = named('Staking', 'Slashed')
         .filter(({ staker }) => equal(staker as Bytes, who))
         .reduce((sum, { amount }) => sum + (amount as bigint), 0n);
-      if (paid < min(due, atStake)) return { fault: 'unpaid', detail: `${name} paid ${paid} of ${due}` };
+      if (paid < min(due, atStake)) return { violation: 'unpaid', detail: `${name} paid ${paid} of ${due}` };
     }
     return undefined;
   }
@@ -202,7 +202,7 @@ function namedSet(view: StateTree): NamedSet {
 /** Votes weigh as seats do, seats stand on stake, and stake was bonded once. */
 function seated(view: StateTree): Judgement | undefined {
   const [session, staking] = [reader(SessionDeclared, view), reader(StakingDeclared, view)];
-  const wrong = (detail: string): Judgement => ({ fault: 'seats', detail });
+  const wrong = (detail: string): Judgement => ({ violation: 'seats', detail });
   const seats = session.Seats.get();
   const { voters } = namedSet(view);
   const keys = session.AuthorityKeys.get();

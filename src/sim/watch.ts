@@ -1,7 +1,7 @@
 /**
  * # Watch: what must never happen, looked for after every step.
  *
- * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
+ * Always true: it reads what nodes do and changes nothing; the first violation that it finds is the one that is told.
  */
 
 import { must } from '../base/assert.ts';
@@ -23,8 +23,8 @@ import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { SimNode } from './node.ts';
 import { isSigned, type Member, type NamedSet, type World } from './world.ts';
 
-/** What can go wrong: name -> sentence. */
-export const FAULTS = {
+/** What a system may do wrong, whatever goes wrong around it (a fault, plan.ts): name -> sentence. */
+export const VIOLATIONS = {
   conflict: 'two honest nodes finalized conflicting blocks',
   reverted: 'a node lost a block that it had finalized and synced',
   twoVotes: 'an honest voter signed two votes of one set, round and stage',
@@ -47,10 +47,10 @@ export const FAULTS = {
   unslashed: 'evidence that an honest node found had cost nothing in the healed phase',
   unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
 } as const;
-export type FaultName = keyof typeof FAULTS;
+export type ViolationName = keyof typeof VIOLATIONS;
 
 export interface Found {
-  readonly fault: FaultName;
+  readonly violation: ViolationName;
   readonly node: string;
   readonly detail: string;
   readonly at: Millis;
@@ -74,7 +74,7 @@ export class Watch {
   found: Found | undefined;
   /** Heights finalized by an honest node, and by what. */
   readonly final = new Map<number, { readonly key: string; readonly by: string }>();
-  /** Whether two nodes finalized conflicting blocks; more than that is a fault where no more is tolerated. */
+  /** Whether two nodes finalized conflicting blocks; more than that is a violation where no more is tolerated. */
   conflict: Found | undefined;
   private readonly world: World;
   private readonly now: () => Millis;
@@ -100,8 +100,8 @@ export class Watch {
     this.judgeRules();
   }
 
-  report(fault: FaultName, node: string, detail: string): void {
-    this.found ??= { fault, node, detail, at: this.now() };
+  report(violation: ViolationName, node: string, detail: string): void {
+    this.found ??= { violation, node, detail, at: this.now() };
   }
 
   /** How many two of their own votes convict. */
@@ -207,7 +207,7 @@ export class Watch {
     // What it finalized may have dropped the branch of a block in the step that imported it.
     if (header === undefined) return;
     const judgement = this.world.imported(store, block);
-    if (judgement !== undefined) this.report(judgement.fault, node.name, `#${block.number}: ${judgement.detail}`);
+    if (judgement !== undefined) this.report(judgement.violation, node.name, `#${block.number}: ${judgement.detail}`);
     if (this.world.rules.slots === undefined) return;
     const place = turnOf(node, header);
     const before = this.taken.get(place);
@@ -281,7 +281,7 @@ export class Watch {
         this.final.set(number, { key, by: node.name });
       } else if (known.key !== key) {
         const detail = `#${number}: ${key.slice(0, 10)} against ${known.key.slice(0, 10)} of ${known.by}`;
-        this.conflict ??= { fault: 'conflict', node: node.name, detail, at: this.now() };
+        this.conflict ??= { violation: 'conflict', node: node.name, detail, at: this.now() };
         return;
       }
     }

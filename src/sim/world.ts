@@ -53,7 +53,7 @@ export interface NamedSet {
 
 /** What is wrong with a block that was executed. */
 export interface Judgement {
-  readonly fault: 'innocent' | 'unpaid' | 'seats';
+  readonly violation: 'innocent' | 'unpaid' | 'seats' | 'boost' | 'difficulty';
   readonly detail: string;
 }
 

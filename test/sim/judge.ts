@@ -1,7 +1,7 @@
 /** # Judge: whether the suite names a planted bug, and by what. */
 import { LEAST_NODES, planOf } from '../../src/sim/plan.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
-import { FAULTS } from '../../src/sim/watch.ts';
+import { VIOLATIONS } from '../../src/sim/watch.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
 
 /** Plans of a bug's schedules that are tried before it counts as missed. */
@@ -19,7 +19,7 @@ export interface Search {
 }
 
 /** The first run that shows the bug; undefined when none does. */
-export function firstFault(mutant: Mutant, search: Search): Outcome | undefined {
+export function firstShown(mutant: Mutant, search: Search): Outcome | undefined {
   const { seed, minutes } = search;
   for (let i = 0; i < search.tries; i++) {
     const schedule = mutant.schedules[i % mutant.schedules.length] ?? 'mixed';
@@ -35,7 +35,7 @@ export function firstFault(mutant: Mutant, search: Search): Outcome | undefined 
 export function judgeMutants(seed: number, tell: (text: string) => void): boolean {
   let missed = 0;
   for (const mutant of MUTANTS) {
-    const outcome = firstFault(mutant, { seed, tries: TRIES, minutes: 10 });
+    const outcome = firstShown(mutant, { seed, tries: TRIES, minutes: 10 });
     if (outcome?.found === undefined) {
       missed++;
       tell(`${mutant.name.padEnd(30)} MISSED in ${TRIES} plans`);
@@ -43,7 +43,7 @@ export function judgeMutants(seed: number, tell: (text: string) => void): boolea
     }
     const { plan, found } = outcome;
     const where = `--chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes}`;
-    tell(`${mutant.name.padEnd(30)} ${found.fault.padEnd(10)} ${where.padEnd(60)} ${FAULTS[found.fault]}`);
+    tell(`${mutant.name.padEnd(30)} ${found.violation.padEnd(10)} ${where.padEnd(60)} ${VIOLATIONS[found.violation]}`);
   }
   tell(`${MUTANTS.length - missed} of ${MUTANTS.length} planted bugs found`);
   return missed <= MAY_MISS;

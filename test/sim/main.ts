@@ -22,7 +22,7 @@ import {
 } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
-import { FAULTS } from '../../src/sim/watch.ts';
+import { VIOLATIONS } from '../../src/sim/watch.ts';
 import { CHAINS, type ChainKind } from '../../src/sim/world.ts';
 import { Lru } from '../../src/state/chain/lru.ts';
 import { keyOf } from '../../src/state/key.ts';
@@ -88,17 +88,20 @@ async function many(tasks: readonly Task[], jobs: number, until: number): Promis
 function line({ task, outcome, same }: Report): string {
   const { found, hash } = outcome;
   const name = `--chain ${task.chain ?? 'work'} --seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
-  const said = found === undefined ? 'well' : `${found.fault}: ${FAULTS[found.fault]} (${found.node}: ${found.detail})`;
+  const said =
+    found === undefined
+      ? 'well'
+      : `${found.violation}: ${VIOLATIONS[found.violation]} (${found.node}: ${found.detail})`;
   return `${name}  ${hash}  ${said}${same ? '' : '  NOT THE SAME TWICE'}`;
 }
 
 function tell(outcome: Outcome): void {
   const { found, plan } = outcome;
   if (found === undefined) return;
-  console.log(`\n${(found.at / 1_000).toFixed(3)} s: ${found.fault}: ${FAULTS[found.fault]}`);
+  console.log(`\n${(found.at / 1_000).toFixed(3)} s: ${found.violation}: ${VIOLATIONS[found.violation]}`);
   console.log(`  ${found.node}: ${found.detail}\nlast of the trace:`);
   for (const text of outcome.trace) console.log(`  ${text}`);
-  const same = (smaller: Plan) => simulate(smaller).found?.fault === found.fault;
+  const same = (smaller: Plan) => simulate(smaller).found?.violation === found.violation;
   const small = shrink(plan, same, SHRINK_TRIES);
   console.log(`fails with ${small.faults.length} of ${plan.faults.length} faults:`);
   console.log(JSON.stringify({ ...small, faults: small.faults }, undefined, 1));
@@ -129,8 +132,8 @@ function summary(reports: readonly Report[], seconds: number): boolean {
   );
   console.log(`on chains of stake: ${economyOf(reports.map(({ outcome }) => outcome))}`);
   console.log(`${twice - different.length} of ${twice} replays identical, ${failed.length} schedules failed`);
-  for (const name of Object.keys(FAULTS)) {
-    const count = failed.filter(({ outcome }) => outcome.found?.fault === name).length;
+  for (const name of Object.keys(VIOLATIONS)) {
+    const count = failed.filter(({ outcome }) => outcome.found?.violation === name).length;
     if (count > 0) console.log(`  ${name}: ${count}`);
   }
   return failed.length === 0 && different.length === 0;

@@ -6,8 +6,8 @@ import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { LEAST_NODES, type Plan, planOf } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { simulate } from '../../src/sim/simulation.ts';
-import type { FaultName } from '../../src/sim/watch.ts';
-import { firstFault } from './judge.ts';
+import type { ViolationName } from '../../src/sim/watch.ts';
+import { firstShown } from './judge.ts';
 import { MUTANTS } from './mutants.ts';
 
 await installFastPaths();
@@ -19,7 +19,7 @@ const mutant = (name: string) =>
   );
 
 /** With the seed from which on it is looked for: one that shows it soon. */
-const FOUND: readonly (readonly [name: string, by: FaultName, seed: number])[] = [
+const FOUND: readonly (readonly [name: string, by: ViolationName, seed: number])[] = [
   ['boost unbounded', 'boost', 1],
   ['set change applied early', 'set', 1],
   ['final without votes', 'unproven', 1],
@@ -31,13 +31,13 @@ const FOUND: readonly (readonly [name: string, by: FaultName, seed: number])[] =
 /** The first short plan of few nodes that shows a bug. */
 const shown = (name: string, seed: number) => {
   const nodes = LEAST_NODES[mutant(name).chain ?? 'work'];
-  return must(firstFault(mutant(name), { seed, tries: 20, minutes: 3, nodes }), 'a plan that shows it');
+  return must(firstShown(mutant(name), { seed, tries: 20, minutes: 3, nodes }), 'a plan that shows it');
 };
 
 for (const [name, by, seed] of FOUND) {
   test(`${name}: found, as ${by}`, () => {
     const outcome = shown(name, seed);
-    assert.equal(outcome.found?.fault, by);
+    assert.equal(outcome.found?.violation, by);
     // The same plan without the bug is well: it is the bug that was found.
     assert.equal(simulate(outcome.plan).found, undefined);
   });
@@ -45,9 +45,9 @@ for (const [name, by, seed] of FOUND) {
 
 test('a plan that shows a vote before it is on disk shrinks to the crashes that it takes', () => {
   const changes = mutant('vote before persist').changes;
-  const showing = (plan: Plan) => simulate(plan, changes).found?.fault === 'twoVotes';
+  const showing = (plan: Plan) => simulate(plan, changes).found?.violation === 'twoVotes';
   const outcome = shown('vote before persist', 2);
-  assert.equal(outcome.found?.fault, 'twoVotes');
+  assert.equal(outcome.found?.violation, 'twoVotes');
   const small = shrink(outcome.plan, showing, 30);
   assert.ok(showing(small));
   assert.ok(small.faults.length < outcome.plan.faults.length / 2, `${small.faults.length} faults remain`);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { LEAST_NODES, type Plan, planOf, SCHEDULES, STAKE_SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
-import { FAULTS } from '../../src/sim/watch.ts';
+import { VIOLATIONS } from '../../src/sim/watch.ts';
 
 await installFastPaths();
 
@@ -13,7 +13,11 @@ const SHORT = { nodes: 4, minutes: 3 };
 
 function assertWell({ plan, found, trace }: Outcome): void {
   const name = `npm run sim -- --chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes} --minutes ${SHORT.minutes}`;
-  assert.equal(found, undefined, found && `${name}: ${FAULTS[found.fault]}: ${found.detail}\n${trace.join('\n')}`);
+  assert.equal(
+    found,
+    undefined,
+    found && `${name}: ${VIOLATIONS[found.violation]}: ${found.detail}\n${trace.join('\n')}`,
+  );
 }
 
 for (const [index, schedule] of SCHEDULES.entries()) {
