@@ -10,7 +10,7 @@ import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
 import type { CrashPoint } from './parts.ts';
 import { ORDINARY_VICES, STAKE_VICES, type ViceName } from './vices.ts';
-import { MAX_WEIGHT } from './work-world.ts';
+import { MAX_WEIGHT } from './work-chain.ts';
 import type { ChainKind } from './world.ts';
 
 /** Times are in ms from the start, nodes are numbers. */
@@ -188,7 +188,7 @@ function powerCuts({ dice, nodes, healsAt }: Making): Fault[] {
   }).flat();
 }
 
-/** Operators put backups in place that are some seconds old, or minutes. */
+/** Operators put backups in place that are some seconds old, at most a minute. */
 function oldDisks(at: Making): Fault[] {
   const { dice, nodes } = at;
   return Array.from({ length: dice.below(3) }, () => {
@@ -197,7 +197,7 @@ function oldDisks(at: Making): Fault[] {
   });
 }
 
-/** Hash power comes and goes: ten times as much, or a tenth. */
+/** Hash power comes and goes: none, a tenth, three or ten times as much. */
 function powers(at: Making): Fault[] {
   if (at.chain === 'stake') return [];
   const { dice, nodes } = at;

@@ -77,11 +77,7 @@ export class Simulation {
     const streams = world.members.map(({ name }) => this.dice.stream(`network of ${name}`));
     this.network = new Network(clock, streams);
     const make = { ...this.make(), ...changes.make };
-    this.watch = new Watch(
-      world,
-      () => clock.now - START,
-      (node) => !this.watch.vicious.has(node.name),
-    );
+    this.watch = new Watch(world, () => clock.now - START);
     const observer = {
       said: (node: SimNode, message: Bytes) => this.said(node, message),
       left: (message: Bytes) => this.watch.left(message),

@@ -12,6 +12,7 @@ import { accusation, accusationOf, type DoubleProof, voteAccusation } from '../c
 import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
 import type { SignedVote, Verify } from '../consensus/finality/round.ts';
 import { VoterSet } from '../consensus/finality/voter-set.ts';
+import { metaOf } from '../consensus/meta.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { slotRules } from '../consensus/slot-rules.ts';
 import type { SlotsAuthorParts } from '../consensus/slots-author.ts';
@@ -143,6 +144,10 @@ export class StakeWorld implements World {
   }
 
   imported(store: ChainStore, block: BlockRef): Judgement | undefined {
+    const { difficulty, totalDifficulty } = metaOf(store, block.hash);
+    if (difficulty !== 1n || totalDifficulty !== BigInt(block.number)) {
+      return { violation: 'difficulty', detail: `${difficulty}, in all ${totalDifficulty}: a turn is one` };
+    }
     const key = toHex(block.hash);
     if (this.sets.has(key)) return undefined;
     const view = must(store.view(block.hash), 'a new block has its state');

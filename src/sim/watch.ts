@@ -36,7 +36,7 @@ export const VIOLATIONS = {
   difficulty: 'a node follows a block whose difficulty the schedule does not give',
   unproven: 'a block was finalized without the precommits of a supermajority of its set',
   set: 'a node votes in another set than its chain says, or with other weights',
-  boost: 'a boost is greater than the rules allow',
+  boost: 'stake adds more to the work of an author, or more often, than the rules allow',
   heads: 'honest nodes had not one head in the healed phase',
   finality: 'finality had not caught up in the healed phase',
   twoSeals: 'an honest author sealed two blocks of one slot',
@@ -60,7 +60,6 @@ export interface Found {
 const BOUNDS = { waiting: 512, ready: 8_192, future: 8_192, queuedBytes: 512 * 1024 * 1024 };
 /** Every step would cost more than the machines. */
 const LOOK_EVERY = 8;
-const MAX_BOOST_PPM = 1_500_000;
 
 /** Evidence that an honest node found. */
 interface Evidence {
@@ -78,7 +77,6 @@ export class Watch {
   conflict: Found | undefined;
   private readonly world: World;
   private readonly now: () => Millis;
-  private readonly isHonest: (node: SimNode) => boolean;
   /** The vote of each place, by who may only cast one. */
   private readonly cast = new Map<string, string>();
   private readonly guilty = new Set<string>();
@@ -93,11 +91,9 @@ export class Watch {
   private readonly fresh = new Map<SimNode, Watermark>();
   private readonly syncedHeight = new Map<string, number>();
 
-  constructor(world: World, now: () => Millis, isHonest: (node: SimNode) => boolean) {
+  constructor(world: World, now: () => Millis) {
     this.world = world;
     this.now = now;
-    this.isHonest = isHonest;
-    this.judgeRules();
   }
 
   report(violation: ViolationName, node: string, detail: string): void {
@@ -313,12 +309,8 @@ export class Watch {
     }
   }
 
-  private judgeRules(): void {
-    const { members, rules, genesis } = this.world;
-    for (const { account, name } of members) {
-      const boost = rules.seals.author(genesis.state, account)?.boostPpm ?? 0;
-      if (boost > MAX_BOOST_PPM) this.report('boost', name, `${boost} ppm`);
-    }
+  private isHonest(node: SimNode): boolean {
+    return !this.vicious.has(node.name);
   }
 
   private isVicious(id: string): boolean {
