@@ -30,7 +30,9 @@ export function firstShown(mutant: Mutant, search: Search): Outcome | undefined 
     const schedule = mutant.schedules[i % mutant.schedules.length] ?? 'mixed';
     const { chain = 'work' } = mutant;
     const nodes = search.nodes ?? LEAST_NODES[chain] + ((seed + i) % (8 - LEAST_NODES[chain]));
-    const outcome = simulate(planOf({ seed: seed + i, chain, schedule, nodes, minutes }), mutant.changes);
+    const { vice } = mutant;
+    const options = { seed: seed + i, chain, schedule, nodes, minutes, ...(vice && { vice }) };
+    const outcome = simulate(planOf(options), mutant.changes);
     if (outcome.found !== undefined) return outcome;
   }
   return undefined;
@@ -56,7 +58,7 @@ export function judgeMutants(seed: number, tell: (text: string) => void): boolea
     }
     const { plan } = outcome;
     const { violation } = outcome.found;
-    const where = `--chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes}`;
+    const where = `--chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes}${mutant.vice ? ` --vice ${mutant.vice}` : ''}`;
     const why = doubt(mutant, outcome);
     if (why === undefined) found++;
     else doubted++;

@@ -2,7 +2,8 @@
  * # npm run sim: simulations by seed, one to look at or many to find faults (docs/simulator.md).
  *
  * One seed: `--seed 7 --nodes 7 --schedule swizzle --minutes 10`. Many: `--schedules 200`, on `--jobs` threads.
- * `--within 150`: none begins after as many seconds. `--mutants`: what the suite says of each planted bug.
+ * `--within 150`: none begins after as many seconds. `--mutants`: what the suite says of each planted bug. It ends with 1
+ * where something was found, with 2 where a flag is wrong.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -22,13 +23,24 @@ import {
 } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
+import { ORDINARY_VICES, STAKE_VICES } from '../../src/sim/vices.ts';
 import { VIOLATIONS } from '../../src/sim/watch.ts';
-import { CHAINS, type ChainKind } from '../../src/sim/world.ts';
+import { CHAINS, type ChainKind, MAX_NODES } from '../../src/sim/world.ts';
 import { Lru } from '../../src/state/chain/lru.ts';
 import { keyOf } from '../../src/state/key.ts';
 import { judgeMutants } from './judge.ts';
 
+/** What misbehaves the same way wherever it stands. */
+const ON_BOTH = ORDINARY_VICES.filter((name) => STAKE_VICES.some((other) => other === name));
+/** As many nodes as plans have in turn; a flag may name more. */
 const MOST_NODES = 7;
+/** With less, nothing goes wrong before the healed phase. */
+const LEAST_MINUTES = 3;
+const MOST_MINUTES = 1_000;
+const MOST_SCHEDULES = 1_000_000;
+const MOST_SECONDS = 1_000_000;
+const MOST_JOBS = 256;
+const MOST_SEED = 2 ** 52;
 /** Half the time holds as many faults of most kinds. */
 const MINUTES_OF_ONE = '10';
 const MINUTES_OF_MANY = '5';
@@ -87,7 +99,7 @@ async function many(tasks: readonly Task[], jobs: number, until: number): Promis
 
 function line({ task, outcome, same }: Report): string {
   const { found, hash } = outcome;
-  const name = `--chain ${task.chain ?? 'work'} --seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}`;
+  const name = `--chain ${task.chain ?? 'work'} --seed ${task.seed} --schedule ${task.schedule} --nodes ${task.nodes} --minutes ${task.minutes}${task.vice ? ` --vice ${task.vice}` : ''}`;
   const said =
     found === undefined
       ? 'well'
@@ -139,32 +151,19 @@ function summary(reports: readonly Report[], seconds: number): boolean {
   return failed.length === 0 && different.length === 0;
 }
 
+/** What was asked for makes no sense; the message is one line that names the flag and its range. */
+class BadFlag extends Error {}
+
 async function main(): Promise<boolean> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: 'string', default: '1' },
-      chain: { type: 'string' },
-      nodes: { type: 'string' },
-      schedule: { type: 'string' },
-      minutes: { type: 'string' },
-      schedules: { type: 'string' },
-      within: { type: 'string' },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-      mutants: { type: 'boolean', default: false },
-    },
-  });
-  const seed = numberOf('seed', values.seed);
-  if (values.mutants) return judgeMutants(seed, (text) => console.log(text));
-  const isOne = values.schedules === undefined;
-  const minutes = numberOf('minutes', values.minutes ?? (isOne ? MINUTES_OF_ONE : MINUTES_OF_MANY));
-  const only = values.chain ?? (isOne ? 'work' : undefined);
+  const flags = flagsOf();
+  const { seed, count, minutes } = flags;
+  if (flags.mutants) return judgeMutants(seed, (text) => console.log(text));
   const optionsOf = (index: number): PlanOptions => {
-    const named = values.schedule ?? (isOne ? 'mixed' : undefined);
-    const course = courseOf(index, only === undefined ? undefined : chainOf(only), named);
-    const nodes = values.nodes === undefined ? spread(seed + index, course.chain) : numberOf('nodes', values.nodes);
-    return { seed: seed + index, ...course, nodes, minutes };
+    const course = courseOf(index, flags.chain, flags.schedule);
+    const nodes = flags.nodes ?? spread(seed + index, course.chain);
+    return { seed: seed + index, ...course, nodes, minutes, ...(flags.vice && { vice: flags.vice }) };
   };
-  if (values.schedules === undefined) {
+  if (count === undefined) {
     const report = runTask({ ...optionsOf(0), twice: false });
     const { outcome } = report;
     console.log(line(report));
@@ -175,17 +174,77 @@ async function main(): Promise<boolean> {
     tell(outcome);
     return outcome.found === undefined;
   }
-  const count = numberOf('schedules', values.schedules);
   const start = performance.now();
   const tasks = Array.from({ length: count }, (_, index) => ({ ...optionsOf(index), twice: index < REPLAYED }));
-  const until =
-    values.within === undefined ? Number.POSITIVE_INFINITY : start + 1_000 * numberOf('within', values.within);
-  const reports = await many(tasks, numberOf('jobs', values.jobs), until);
-  if (reports.length < count) console.log(`stopped after ${values.within} s, with ${reports.length} of ${count} done`);
+  const { within = Number.POSITIVE_INFINITY } = flags;
+  const reports = await many(tasks, flags.jobs, start + 1_000 * within);
   const isWell = summary(reports, (performance.now() - start) / 1_000);
   const first = reports.find(({ outcome }) => outcome.found !== undefined);
   if (first !== undefined) tell(first.outcome);
-  return isWell;
+  return isEnough(reports, tasks, within) && isWell;
+}
+
+/** Says where time ran out; false where not even those were done that are run twice. */
+function isEnough(reports: readonly Report[], tasks: readonly Task[], within: number): boolean {
+  if (reports.length === tasks.length) return true;
+  console.log(`NOT ALL: stopped after ${within} s, with ${reports.length} of ${tasks.length} schedules done`);
+  const twice = tasks.filter((task) => task.twice).length;
+  if (reports.filter(({ task }) => task.twice).length === twice) return true;
+  console.log(`FAILED: too few; at least the first ${twice}, which are run twice, must be done`);
+  return false;
+}
+
+function flagsOf() {
+  const { values } = parsed();
+  const count = values.schedules === undefined ? undefined : numberOf('schedules', values.schedules, 1, MOST_SCHEDULES);
+  const isOne = count === undefined;
+  const schedule = values.schedule === undefined ? undefined : oneOf('schedule', values.schedule, SCHEDULES);
+  const named = values.chain === undefined ? undefined : oneOf('chain', values.chain, CHAINS);
+  // Traitors stand on chains by work: of many, all are.
+  const chain = named ?? (isOne || schedule === 'traitors' ? 'work' : undefined);
+  if (chain === 'stake' && schedule !== undefined) oneOf('schedule', schedule, STAKE_SCHEDULES, ' on a chain of stake');
+  const known = chain === 'stake' ? [...new Set(STAKE_VICES)] : chain === 'work' ? ORDINARY_VICES : ON_BOTH;
+  const least = chain === undefined ? Math.max(...Object.values(LEAST_NODES)) : LEAST_NODES[chain];
+  const where = ` on ${chain === undefined ? 'chains of both kinds' : `a chain of ${chain}`}`;
+  return {
+    count,
+    chain,
+    schedule: schedule ?? (isOne ? 'mixed' : undefined),
+    mutants: values.mutants,
+    seed: numberOf('seed', values.seed, 0, MOST_SEED),
+    nodes: values.nodes === undefined ? undefined : numberOf('nodes', values.nodes, least, MAX_NODES, where),
+    vice: values.vice === undefined ? undefined : oneOf('vice', values.vice, known, where),
+    minutes: numberOf(
+      'minutes',
+      values.minutes ?? (isOne ? MINUTES_OF_ONE : MINUTES_OF_MANY),
+      LEAST_MINUTES,
+      MOST_MINUTES,
+    ),
+    within: values.within === undefined ? undefined : numberOf('within', values.within, 1, MOST_SECONDS),
+    jobs: numberOf('jobs', values.jobs, 1, MOST_JOBS),
+  };
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: 'string', default: '1' },
+        chain: { type: 'string' },
+        nodes: { type: 'string' },
+        schedule: { type: 'string' },
+        minutes: { type: 'string' },
+        vice: { type: 'string' },
+        schedules: { type: 'string' },
+        within: { type: 'string' },
+        jobs: { type: 'string', default: String(availableParallelism()) },
+        mutants: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    // What is not a flag, or lacks its value: node says which.
+    throw new BadFlag(error instanceof Error ? error.message.split('\n')[0] : String(error));
+  }
 }
 
 /** Every node checks the seal of every block; whether it holds follows from what is asked alone. */
@@ -200,18 +259,12 @@ function remembering(verify: Verifier): Verifier {
 }
 
 /** Every fourth schedule is one of a chain of stake; both kinds take their schedules in turn. */
-function courseOf(index: number, only: ChainKind | undefined, schedule: string | undefined) {
+function courseOf(index: number, only: ChainKind | undefined, schedule: Schedule | undefined) {
   const chain = only ?? (index % STAKE_EVERY === STAKE_EVERY - 1 ? 'stake' : 'work');
   const stakes = Math.floor(index / STAKE_EVERY);
   const place = only !== undefined ? index : chain === 'stake' ? stakes : index - stakes;
   const list = chain === 'stake' ? STAKE_SCHEDULES : SCHEDULES;
-  return { chain, schedule: scheduleOf(schedule ?? must(list[place % list.length], 'a schedule')) };
-}
-
-function chainOf(name: string): ChainKind {
-  const found = CHAINS.find((chain) => chain === name);
-  if (found === undefined) throw new Error(`--chain is one of ${CHAINS.join(', ')}`);
-  return found;
+  return { chain, schedule: schedule ?? must(list[place % list.length], 'a schedule') };
 }
 
 function spread(seed: number, chain: ChainKind): number {
@@ -220,22 +273,29 @@ function spread(seed: number, chain: ChainKind): number {
   return least + (Math.floor(seed / SCHEDULES.length) % (MOST_NODES - least + 1));
 }
 
-function scheduleOf(name: string): Schedule {
-  const found = SCHEDULES.find((schedule) => schedule === name);
-  if (found === undefined) throw new Error(`--schedule is one of ${SCHEDULES.join(', ')}`);
+function oneOf<T extends string>(name: string, text: string, list: readonly T[], where = ''): T {
+  const found = list.find((one) => one === text);
+  if (found === undefined) throw new BadFlag(`--${name}${where} is one of ${list.join(', ')}, not ${text}`);
   return found;
 }
 
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name} takes a number, not ${text}`);
-  return value;
+function numberOf(name: string, text: string, least: number, most: number, where = ''): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new BadFlag(`--${name}${where} is a whole number from ${least} to ${most}, not ${text}`);
 }
 
 await installFastPaths();
 activeVerifiers.ed25519 = remembering(activeVerifiers.ed25519);
 if (isMainThread) {
-  process.exitCode = (await main()) ? 0 : 1;
+  process.exitCode = await main().then(
+    (isWell) => (isWell ? 0 : 1),
+    (error: unknown) => {
+      if (!(error instanceof BadFlag)) throw error;
+      console.error(error.message);
+      return 2;
+    },
+  );
 } else {
   parentPort?.on('message', (task: Task) => parentPort?.postMessage(runTask(task)));
   parentPort?.postMessage('ready');

@@ -18,6 +18,7 @@ import { tellVoters } from '../../src/runtime/pallets/voters.ts';
 import { type Readable, storageKey } from '../../src/runtime/storage.ts';
 import type { Schedule } from '../../src/sim/plan.ts';
 import type { Changes } from '../../src/sim/simulation.ts';
+import type { ViceName } from '../../src/sim/vices.ts';
 import type { ViolationName } from '../../src/sim/watch.ts';
 import type { ChainKind } from '../../src/sim/world.ts';
 
@@ -30,6 +31,8 @@ export interface Mutant {
   readonly changes: Changes;
   /** By work, if it says nothing. */
   readonly chain?: ChainKind;
+  /** What all who misbehave do, where it takes that. */
+  readonly vice?: ViceName;
   /** Where it shows most. */
   readonly schedules: readonly Schedule[];
 }
@@ -218,7 +221,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'stake counted twice',
     bug: 'a nominator is counted with both of his validators',
-    by: ['set'],
+    by: ['set', 'unfaithful'],
     changes: { authorities: (list) => [...list, ...list.slice(0, 1)] },
     schedules: ['calm'],
   },
@@ -260,7 +263,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'equivocation counted twice',
     bug: 'who votes twice counts with twice his weight',
-    by: ['unproven', 'unfaithful'],
+    by: ['unfaithful', 'unproven'],
+    // Somebody must vote twice where with him one vote is missing for a quorum, and few plans have that by chance.
+    vice: 'equivocate',
     changes: withVoter((voter) => {
       const doubled = (round: object) => {
         const graph: object = Reflect.get(round, 'graph');
@@ -278,7 +283,7 @@ export const MUTANTS: readonly Mutant[] = [
             doubled(roundAt(...args) as object),
       );
     }),
-    schedules: ['byzantine', 'mixed', 'partition', 'lossy'],
+    schedules: ['partition'],
   },
   {
     name: 'final without votes',
@@ -290,7 +295,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'fork choice ignores finality',
     bug: 'a voter votes for the best chain, whatever may be final',
-    by: ['unfaithful', 'threw'],
+    by: ['finality', 'unfaithful'],
     changes: withVoter((voter, gadget) => {
       const view = () => Reflect.get(gadget, 'view') as { best: { hash: Bytes; number: number } };
       const setup: { chain: object } = Reflect.get(voter, 'setup');
