@@ -31,7 +31,7 @@ import { BLOCK_MS, MAX_NODES, type Member, remembering } from './world.ts';
 export const INITIAL_DIFFICULTY = 1n << 32n;
 const UNIT = 1_000_000_000_000n;
 const ENDOWMENT = 1_000n * UNIT;
-/** Short, so that stake counts from block 10 on. */
+/** Short, so that stake counts from block 9 on. */
 const ERA_BLOCKS = 6;
 const SETTLE_DEPTH = 2;
 /** CU of a block that was won: a 24th of it counts in each of 24 eras, and who won none counts as if it were one. */

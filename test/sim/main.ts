@@ -5,8 +5,6 @@
  * `--within 150`: none begins after as many seconds. `--mutants`: what the suite says of each planted bug. It ends with 1
  * where something was found, with 2 where a flag is wrong.
  */
-import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { must } from '../../src/base/assert.ts';
 import { concat } from '../../src/base/bytes.ts';
@@ -23,27 +21,15 @@ import {
 } from '../../src/sim/plan.ts';
 import { shrink } from '../../src/sim/shrink.ts';
 import { type Outcome, simulate } from '../../src/sim/simulation.ts';
-import { ORDINARY_VICES, STAKE_VICES } from '../../src/sim/vices.ts';
 import { VIOLATIONS } from '../../src/sim/watch.ts';
-import { CHAINS, type ChainKind, MAX_NODES } from '../../src/sim/world.ts';
+import type { ChainKind } from '../../src/sim/world.ts';
 import { Lru } from '../../src/state/chain/lru.ts';
 import { keyOf } from '../../src/state/key.ts';
+import { BadFlag, flagsOf } from './flags.ts';
 import { judgeMutants } from './judge.ts';
 
-/** What misbehaves the same way wherever it stands. */
-const ON_BOTH = ORDINARY_VICES.filter((name) => STAKE_VICES.some((other) => other === name));
 /** As many nodes as plans have in turn; a flag may name more. */
 const MOST_NODES = 7;
-/** With less, nothing goes wrong before the healed phase. */
-const LEAST_MINUTES = 3;
-const MOST_MINUTES = 1_000;
-const MOST_SCHEDULES = 1_000_000;
-const MOST_SECONDS = 1_000_000;
-const MOST_JOBS = 256;
-const MOST_SEED = 2 ** 52;
-/** Half the time holds as many faults of most kinds. */
-const MINUTES_OF_ONE = '10';
-const MINUTES_OF_MANY = '5';
 /** Of many schedules so many are run twice, and must do the same both times. */
 const REPLAYED = 20;
 /** One of so many schedules is of a chain of stake. */
@@ -151,11 +137,8 @@ function summary(reports: readonly Report[], seconds: number): boolean {
   return failed.length === 0 && different.length === 0;
 }
 
-/** What was asked for makes no sense; the message is one line that names the flag and its range. */
-class BadFlag extends Error {}
-
 async function main(): Promise<boolean> {
-  const flags = flagsOf();
+  const flags = flagsOf(process.argv.slice(2));
   const { seed, count, minutes } = flags;
   if (flags.mutants) return judgeMutants(seed, (text) => console.log(text));
   const optionsOf = (index: number): PlanOptions => {
@@ -194,59 +177,6 @@ function isEnough(reports: readonly Report[], tasks: readonly Task[], within: nu
   return false;
 }
 
-function flagsOf() {
-  const { values } = parsed();
-  const count = values.schedules === undefined ? undefined : numberOf('schedules', values.schedules, 1, MOST_SCHEDULES);
-  const isOne = count === undefined;
-  const schedule = values.schedule === undefined ? undefined : oneOf('schedule', values.schedule, SCHEDULES);
-  const named = values.chain === undefined ? undefined : oneOf('chain', values.chain, CHAINS);
-  // Traitors stand on chains by work: of many, all are.
-  const chain = named ?? (isOne || schedule === 'traitors' ? 'work' : undefined);
-  if (chain === 'stake' && schedule !== undefined) oneOf('schedule', schedule, STAKE_SCHEDULES, ' on a chain of stake');
-  const known = chain === 'stake' ? [...new Set(STAKE_VICES)] : chain === 'work' ? ORDINARY_VICES : ON_BOTH;
-  const least = chain === undefined ? Math.max(...Object.values(LEAST_NODES)) : LEAST_NODES[chain];
-  const where = ` on ${chain === undefined ? 'chains of both kinds' : `a chain of ${chain}`}`;
-  return {
-    count,
-    chain,
-    schedule: schedule ?? (isOne ? 'mixed' : undefined),
-    mutants: values.mutants,
-    seed: numberOf('seed', values.seed, 0, MOST_SEED),
-    nodes: values.nodes === undefined ? undefined : numberOf('nodes', values.nodes, least, MAX_NODES, where),
-    vice: values.vice === undefined ? undefined : oneOf('vice', values.vice, known, where),
-    minutes: numberOf(
-      'minutes',
-      values.minutes ?? (isOne ? MINUTES_OF_ONE : MINUTES_OF_MANY),
-      LEAST_MINUTES,
-      MOST_MINUTES,
-    ),
-    within: values.within === undefined ? undefined : numberOf('within', values.within, 1, MOST_SECONDS),
-    jobs: numberOf('jobs', values.jobs, 1, MOST_JOBS),
-  };
-}
-
-function parsed() {
-  try {
-    return parseArgs({
-      options: {
-        seed: { type: 'string', default: '1' },
-        chain: { type: 'string' },
-        nodes: { type: 'string' },
-        schedule: { type: 'string' },
-        minutes: { type: 'string' },
-        vice: { type: 'string' },
-        schedules: { type: 'string' },
-        within: { type: 'string' },
-        jobs: { type: 'string', default: String(availableParallelism()) },
-        mutants: { type: 'boolean', default: false },
-      },
-    });
-  } catch (error) {
-    // What is not a flag, or lacks its value: node says which.
-    throw new BadFlag(error instanceof Error ? error.message.split('\n')[0] : String(error));
-  }
-}
-
 /** Every node checks the seal of every block; whether it holds follows from what is asked alone. */
 function remembering(verify: Verifier): Verifier {
   const known = new Lru<boolean>(REMEMBERED);
@@ -271,18 +201,6 @@ function spread(seed: number, chain: ChainKind): number {
   // Not in step with the schedules, of which there are eight.
   const least = LEAST_NODES[chain];
   return least + (Math.floor(seed / SCHEDULES.length) % (MOST_NODES - least + 1));
-}
-
-function oneOf<T extends string>(name: string, text: string, list: readonly T[], where = ''): T {
-  const found = list.find((one) => one === text);
-  if (found === undefined) throw new BadFlag(`--${name}${where} is one of ${list.join(', ')}, not ${text}`);
-  return found;
-}
-
-function numberOf(name: string, text: string, least: number, most: number, where = ''): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new BadFlag(`--${name}${where} is a whole number from ${least} to ${most}, not ${text}`);
 }
 
 await installFastPaths();
