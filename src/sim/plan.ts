@@ -1,8 +1,9 @@
 /**
  * # Plan: what goes wrong in a simulation, when and to whom: a list, so that it can be shrunk.
  *
- * Always true: seed, schedule, number of nodes, minutes and a vice, if one is named, give the plan; every fault is over when the plan heals, and
- * the weight of those who misbehave is no more than the voters tolerate, but for the schedule of traitors.
+ * Always true: seed, schedule, number of nodes, minutes and a vice, if one is named, give the plan; every fault is over
+ * when the plan heals, and the weight of those who misbehave is no more than the voters tolerate, but for the schedule
+ * of traitors.
  */
 import { assert } from '../base/assert.ts';
 import type { Millis } from '../consensus/difficulty.ts';

@@ -111,7 +111,7 @@ export class Reckoning {
     return counted > Number(allowed) ? `${counted} boosted wins where ${allowed} are allowed` : undefined;
   }
 
-  /** What a child with this number and time must have taken, and the anchor from which its own children are reckoned. */
+  /** What a child with this number and time must have taken, and the anchor of its own children. */
   private schedule(parent: Reckoned, number: number, time: number): { difficulty: number; anchor: Anchor } {
     const { anchor } = parent;
     if (anchor === undefined) {
@@ -123,7 +123,9 @@ export class Reckoning {
     const gap = (time - parent.time) / blockTimeMs;
     const scheduled = anchor.difficulty * 2 ** (-late / HALF_LIFE);
     const difficulty = scheduled * 2 ** (-Math.max(0, gap - RELIEF_FROM) / RELIEF_HALF_LIFE);
-    if (gap > PAUSE) return { difficulty, anchor: { number, time, difficulty: Math.max(difficulty, scheduled / 2) } };
+    if (gap > PAUSE) {
+      return { difficulty, anchor: { number, time, difficulty: Math.max(difficulty, scheduled / 2) } };
+    }
     const isFar = Math.abs(late) > REANCHOR_AFTER;
     return { difficulty, anchor: isFar ? { number: number - 1, time: parent.time, difficulty: scheduled } : anchor };
   }

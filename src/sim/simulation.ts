@@ -1,8 +1,8 @@
 /**
  * # Simulation: a network of nodes under a plan: everything that happens follows from the plan alone.
  *
- * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first violation,
- * or when the plan is over.
+ * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first
+ * violation, or when the plan is over.
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';

@@ -27,7 +27,7 @@ import { StateTree } from '../state/tree.ts';
 import { keepNote, LotteryDeclared, recordWin } from './lottery.ts';
 import { BLOCK_MS, MAX_NODES, type Member, remembering } from './world.ts';
 
-/** So hard that the schedule may move far both ways; all miners together have the power for one block in the block time. */
+/** So hard that the schedule may move far both ways; all miners together find one block in the block time. */
 export const INITIAL_DIFFICULTY = 1n << 32n;
 const UNIT = 1_000_000_000_000n;
 const ENDOWMENT = 1_000n * UNIT;
@@ -37,7 +37,7 @@ const SETTLE_DEPTH = 2;
 /** CU of a block that was won: a 24th of it counts in each of 24 eras, and who won none counts as if it were one. */
 const WIN_CU = 24_000n;
 const FLOOR_CU = 1_000n;
-/** What members bond, in turn: most of it, nothing, so little that few wins may be boosted, about what is fair, less. */
+/** What members bond, in turn: most of it, nothing, so little that few wins may be boosted, a fair share, less. */
 const BONDS = [400n, 0n, 10n, 200n, 90n];
 
 /** A miner with his node. */
