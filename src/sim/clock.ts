@@ -20,10 +20,6 @@ export class Clock {
     this.now = start;
   }
 
-  get size(): number {
-    return this.heap.length;
-  }
-
   /** At a time, or at once when that is over. */
   at(time: Millis, run: () => void): void {
     const { heap } = this;

@@ -8,9 +8,11 @@ import { must } from '../base/assert.ts';
 import { Author, type AuthorInput } from '../consensus/author.ts';
 import { childDifficulty } from '../consensus/difficulty.ts';
 import { parentBlock } from '../consensus/meta.ts';
+import { NO_BOOST } from '../runtime/boost.ts';
 import type { SimNode } from './node.ts';
 import type { Authoring } from './parts.ts';
-import type { WorkMember, WorkWorld } from './work-world.ts';
+import type { WorkMember } from './work-chain.ts';
+import type { WorkWorld } from './work-world.ts';
 import { BLOCK_MS } from './world.ts';
 
 /** Difficulty falls when blocks are late: a miner looks again after so long. */
@@ -55,7 +57,8 @@ export class Miner implements Authoring {
       node.later(RECKON_MS, () => this.finding === finding && this.head());
       return;
     }
-    const boosted = (power * this.member.boostPpm) / 1_000_000;
+    const view = must(store.view(store.best.hash), 'the best block has its state');
+    const boosted = (power * world.boostOf(view, this.member.account)) / NO_BOOST;
     const wait = dice.wait(world.waitMs(difficulty) / boosted);
     node.later(Math.min(wait, RECKON_MS), () => {
       if (this.finding !== finding) return;

@@ -27,7 +27,7 @@ import type { Authoring, CrashPoint, Machines, Place, Vice } from './parts.ts';
 import { shownBlocks, shownStatus } from './shown.ts';
 import { signVote } from './world.ts';
 
-/** T of the votes: a message takes at most a tenth of it while the weather is fair. */
+/** What the gadget takes for the time of its gossip: a message takes at most a tenth of it in fair weather. */
 const GOSSIP_MS = 1_500;
 /** A message that is passed on goes to so many. */
 const RELAYED = 1;
@@ -310,7 +310,7 @@ export class SimNode {
     this.outbox.wrote(sync);
   }
 
-  /** Does something that relies on all that was written so far. */
+  /** Does something once what is being synced is on disk, with all that was written so far. */
   onceDurable(work: () => void): void {
     this.outbox.once(work);
   }

@@ -1,8 +1,10 @@
 /**
- * # Outbox: what may only be sent once all that was written before is on disk.
+ * # Outbox: what is sent, and what of it waits for the disk.
  *
- * Always true: one sync at a time, which covers what was written when it began; what waits leaves in its order; a crash
- * drops what waits. The watermark is a file of its own: it survives what becomes of the store, once it is synced.
+ * Always true: one sync at a time, which covers what was written when it began; what is sent while one is under way, or
+ * behind what waits, leaves once all that was written by then is synced, in its order; where no sync was asked for it
+ * leaves at once; a crash drops what waits. The watermark is a file of its own: it survives what becomes of the store,
+ * once it is synced.
  */
 import { type Bytes, toHex } from '../base/bytes.ts';
 import type { Watermark } from '../consensus/finality/watermark.ts';
@@ -46,7 +48,7 @@ export class Outbox {
     if (sync) this.sync();
   }
 
-  /** Sends once all that relies on the disk is synced. */
+  /** Sends at once, or, while a sync is under way, once all that was written so far is synced. */
   once(send: () => void): void {
     const { node } = this;
     if (node.place.make.persists && this.written > this.synced && (this.isSyncing || this.waiting.length > 0)) {

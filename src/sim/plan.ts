@@ -1,8 +1,9 @@
 /**
  * # Plan: what goes wrong in a simulation, when and to whom: a list, so that it can be shrunk.
  *
- * Always true: seed, schedule, number of nodes and minutes give the plan; every fault is over when the plan heals, and
- * the weight of those who misbehave is no more than the voters tolerate, but for the schedule of traitors.
+ * Always true: seed, schedule, number of nodes, minutes and a vice, if one is named, give the plan; every fault is over
+ * when the plan heals, and the weight of those who misbehave is no more than the voters tolerate, but for the schedule
+ * of traitors.
  */
 import { assert } from '../base/assert.ts';
 import type { Millis } from '../consensus/difficulty.ts';
@@ -10,7 +11,7 @@ import { Dice } from './dice.ts';
 import type { Weather } from './network.ts';
 import type { CrashPoint } from './parts.ts';
 import { ORDINARY_VICES, STAKE_VICES, type ViceName } from './vices.ts';
-import { MAX_WEIGHT } from './work-world.ts';
+import { MAX_WEIGHT } from './work-chain.ts';
 import type { ChainKind } from './world.ts';
 
 /** Times are in ms from the start, nodes are numbers. */
@@ -73,6 +74,8 @@ export interface PlanOptions {
   readonly schedule: Schedule;
   readonly nodes: number;
   readonly minutes: number;
+  /** Of all who misbehave; drawn for each, if it says nothing. */
+  readonly vice?: ViceName;
 }
 
 /** Of stake: four honest ones, each below a third, while one has lost his seat. */
@@ -87,19 +90,20 @@ interface Making {
   readonly chain: ChainKind;
   readonly nodes: number;
   readonly healsAt: Millis;
+  readonly vice: ViceName | undefined;
 }
 
 type Maker = (at: Making) => Fault[];
 
 /** The plan of a seed. */
 export function planOf(options: PlanOptions): Plan {
-  const { seed, chain = 'work', schedule, nodes, minutes } = options;
+  const { seed, chain = 'work', schedule, nodes, minutes, vice } = options;
   assert(chain === 'work' || schedule !== 'traitors', 'traitors stand on chains by work');
   assert(nodes >= LEAST_NODES[chain], `a chain of ${chain} has at least ${LEAST_NODES[chain]} nodes`);
   const lengthMs = minutes * 60_000;
   const healsAt = Math.max(0, Math.min(lengthMs - LEAST_HEALED_MS, Math.floor(lengthMs * (1 - HEALED_PART))));
   const dice = new Dice(seed, `plan ${schedule}`);
-  const at = { dice, chain, nodes, healsAt };
+  const at = { dice, chain, nodes, healsAt, vice };
   const faults = [...skews(at), ...MAKERS[schedule].flatMap((make) => make(at))];
   if (schedule === 'traitors') faults.push(...traitors(at));
   else if (schedule !== 'calm') faults.push(...vices(at));
@@ -188,7 +192,7 @@ function powerCuts({ dice, nodes, healsAt }: Making): Fault[] {
   }).flat();
 }
 
-/** Operators put backups in place that are some seconds old, or minutes. */
+/** Operators put backups in place that are some seconds old, at most a minute. */
 function oldDisks(at: Making): Fault[] {
   const { dice, nodes } = at;
   return Array.from({ length: dice.below(3) }, () => {
@@ -197,7 +201,7 @@ function oldDisks(at: Making): Fault[] {
   });
 }
 
-/** Hash power comes and goes: ten times as much, or a tenth. */
+/** Hash power comes and goes: none, a tenth, three or ten times as much. */
 function powers(at: Making): Fault[] {
   if (at.chain === 'stake') return [];
   const { dice, nodes } = at;
@@ -208,11 +212,11 @@ function powers(at: Making): Fault[] {
 }
 
 /** Some misbehave, of no more weight than is tolerated. */
-function vices({ dice, chain, nodes, healsAt }: Making): Fault[] {
+function vices({ dice, chain, nodes, healsAt, vice: only }: Making): Fault[] {
   const faults: Fault[] = [];
   const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
   for (const node of order.slice(0, toleratedNodes(nodes))) {
-    const vice = dice.pick(chain === 'stake' ? STAKE_VICES : ORDINARY_VICES);
+    const vice = only ?? dice.pick(chain === 'stake' ? STAKE_VICES : ORDINARY_VICES);
     faults.push({ kind: 'vice', node, vice });
     if (vice === 'amnesia') {
       for (let i = 0; i < 6; i++) {

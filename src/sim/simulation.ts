@@ -1,8 +1,8 @@
 /**
  * # Simulation: a network of nodes under a plan: everything that happens follows from the plan alone.
  *
- * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first fault,
- * or when the plan is over.
+ * Always true: two runs of one plan give the same hash; the watch looks at every step; a run ends at its first
+ * violation, or when the plan is over.
  */
 import { must } from '../base/assert.ts';
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
@@ -77,11 +77,7 @@ export class Simulation {
     const streams = world.members.map(({ name }) => this.dice.stream(`network of ${name}`));
     this.network = new Network(clock, streams);
     const make = { ...this.make(), ...changes.make };
-    this.watch = new Watch(
-      world,
-      () => clock.now - START,
-      (node) => !this.watch.vicious.has(node.name),
-    );
+    this.watch = new Watch(world, () => clock.now - START);
     const observer = {
       said: (node: SimNode, message: Bytes) => this.said(node, message),
       left: (message: Bytes) => this.watch.left(message),

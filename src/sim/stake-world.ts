@@ -12,6 +12,7 @@ import { accusation, accusationOf, type DoubleProof, voteAccusation } from '../c
 import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
 import type { SignedVote, Verify } from '../consensus/finality/round.ts';
 import { VoterSet } from '../consensus/finality/voter-set.ts';
+import { metaOf } from '../consensus/meta.ts';
 import type { ConsensusRules } from '../consensus/rules.ts';
 import { slotRules } from '../consensus/slot-rules.ts';
 import type { SlotsAuthorParts } from '../consensus/slots-author.ts';
@@ -143,6 +144,10 @@ export class StakeWorld implements World {
   }
 
   imported(store: ChainStore, block: BlockRef): Judgement | undefined {
+    const { difficulty, totalDifficulty } = metaOf(store, block.hash);
+    if (difficulty !== 1n || totalDifficulty !== BigInt(block.number)) {
+      return { violation: 'difficulty', detail: `${difficulty}, in all ${totalDifficulty}: a turn is one` };
+    }
     const key = toHex(block.hash);
     if (this.sets.has(key)) return undefined;
     const view = must(store.view(block.hash), 'a new block has its state');
@@ -174,7 +179,7 @@ export class StakeWorld implements World {
       const who = validator as Bytes;
       const index = this.members.findIndex(({ account }) => equal(account, who));
       const name = this.members[index]?.name ?? toHex(who);
-      if (!this.weak.has(index)) return { fault: 'innocent', detail: `${name} for era ${era}` };
+      if (!this.weak.has(index)) return { violation: 'innocent', detail: `${name} for era ${era}` };
       this.seen.slashes.add(`${name}/${era}`);
       const [before, after] = [reader(StakingDeclared, parent), reader(StakingDeclared, view)];
       const source = after.ErasSource.get(era as number) ?? (era as number);
@@ -187,7 +192,7 @@ export class StakeWorld implements World {
       const paid = named('Staking', 'Slashed')
         .filter(({ staker }) => equal(staker as Bytes, who))
         .reduce((sum, { amount }) => sum + (amount as bigint), 0n);
-      if (paid < min(due, atStake)) return { fault: 'unpaid', detail: `${name} paid ${paid} of ${due}` };
+      if (paid < min(due, atStake)) return { violation: 'unpaid', detail: `${name} paid ${paid} of ${due}` };
     }
     return undefined;
   }
@@ -202,7 +207,7 @@ function namedSet(view: StateTree): NamedSet {
 /** Votes weigh as seats do, seats stand on stake, and stake was bonded once. */
 function seated(view: StateTree): Judgement | undefined {
   const [session, staking] = [reader(SessionDeclared, view), reader(StakingDeclared, view)];
-  const wrong = (detail: string): Judgement => ({ fault: 'seats', detail });
+  const wrong = (detail: string): Judgement => ({ violation: 'seats', detail });
   const seats = session.Seats.get();
   const { voters } = namedSet(view);
   const keys = session.AuthorityKeys.get();

@@ -31,10 +31,6 @@ export class Trace {
     this.start = start;
   }
 
-  get count(): number {
-    return this.noted;
-  }
-
   note(at: Millis, who: string, what: string, of?: Detail, number?: number): void {
     this.kept[this.noted++ % LINES] = { at, who, what, of, number };
     this.mix(at - this.start);

@@ -1,7 +1,7 @@
 /**
  * # Watch: what must never happen, looked for after every step.
  *
- * Always true: it reads what nodes do and changes nothing; the first fault that it finds is the one that is told.
+ * Always true: it reads what nodes do and changes nothing; the first violation that it finds is the one that is told.
  */
 
 import { must } from '../base/assert.ts';
@@ -23,8 +23,8 @@ import type { BlockRef, ChainStore } from '../state/store.ts';
 import type { SimNode } from './node.ts';
 import { isSigned, type Member, type NamedSet, type World } from './world.ts';
 
-/** What can go wrong: name -> sentence. */
-export const FAULTS = {
+/** What a system may do wrong, whatever goes wrong around it (a fault, plan.ts): name -> sentence. */
+export const VIOLATIONS = {
   conflict: 'two honest nodes finalized conflicting blocks',
   reverted: 'a node lost a block that it had finalized and synced',
   twoVotes: 'an honest voter signed two votes of one set, round and stage',
@@ -36,7 +36,7 @@ export const FAULTS = {
   difficulty: 'a node follows a block whose difficulty the schedule does not give',
   unproven: 'a block was finalized without the precommits of a supermajority of its set',
   set: 'a node votes in another set than its chain says, or with other weights',
-  boost: 'a boost is greater than the rules allow',
+  boost: 'stake adds more to the work of an author, or more often, than the rules allow',
   heads: 'honest nodes had not one head in the healed phase',
   finality: 'finality had not caught up in the healed phase',
   twoSeals: 'an honest author sealed two blocks of one slot',
@@ -47,10 +47,10 @@ export const FAULTS = {
   unslashed: 'evidence that an honest node found had cost nothing in the healed phase',
   unnamed: 'finality broke, and the evidence names no more than the tolerated weight',
 } as const;
-export type FaultName = keyof typeof FAULTS;
+export type ViolationName = keyof typeof VIOLATIONS;
 
 export interface Found {
-  readonly fault: FaultName;
+  readonly violation: ViolationName;
   readonly node: string;
   readonly detail: string;
   readonly at: Millis;
@@ -60,7 +60,6 @@ export interface Found {
 const BOUNDS = { waiting: 512, ready: 8_192, future: 8_192, queuedBytes: 512 * 1024 * 1024 };
 /** Every step would cost more than the machines. */
 const LOOK_EVERY = 8;
-const MAX_BOOST_PPM = 1_500_000;
 
 /** Evidence that an honest node found. */
 interface Evidence {
@@ -74,11 +73,10 @@ export class Watch {
   found: Found | undefined;
   /** Heights finalized by an honest node, and by what. */
   readonly final = new Map<number, { readonly key: string; readonly by: string }>();
-  /** Whether two nodes finalized conflicting blocks; more than that is a fault where no more is tolerated. */
+  /** Whether two nodes finalized conflicting blocks; more than that is a violation where no more is tolerated. */
   conflict: Found | undefined;
   private readonly world: World;
   private readonly now: () => Millis;
-  private readonly isHonest: (node: SimNode) => boolean;
   /** The vote of each place, by who may only cast one. */
   private readonly cast = new Map<string, string>();
   private readonly guilty = new Set<string>();
@@ -93,15 +91,13 @@ export class Watch {
   private readonly fresh = new Map<SimNode, Watermark>();
   private readonly syncedHeight = new Map<string, number>();
 
-  constructor(world: World, now: () => Millis, isHonest: (node: SimNode) => boolean) {
+  constructor(world: World, now: () => Millis) {
     this.world = world;
     this.now = now;
-    this.isHonest = isHonest;
-    this.judgeRules();
   }
 
-  report(fault: FaultName, node: string, detail: string): void {
-    this.found ??= { fault, node, detail, at: this.now() };
+  report(violation: ViolationName, node: string, detail: string): void {
+    this.found ??= { violation, node, detail, at: this.now() };
   }
 
   /** How many two of their own votes convict. */
@@ -207,7 +203,7 @@ export class Watch {
     // What it finalized may have dropped the branch of a block in the step that imported it.
     if (header === undefined) return;
     const judgement = this.world.imported(store, block);
-    if (judgement !== undefined) this.report(judgement.fault, node.name, `#${block.number}: ${judgement.detail}`);
+    if (judgement !== undefined) this.report(judgement.violation, node.name, `#${block.number}: ${judgement.detail}`);
     if (this.world.rules.slots === undefined) return;
     const place = turnOf(node, header);
     const before = this.taken.get(place);
@@ -281,7 +277,7 @@ export class Watch {
         this.final.set(number, { key, by: node.name });
       } else if (known.key !== key) {
         const detail = `#${number}: ${key.slice(0, 10)} against ${known.key.slice(0, 10)} of ${known.by}`;
-        this.conflict ??= { fault: 'conflict', node: node.name, detail, at: this.now() };
+        this.conflict ??= { violation: 'conflict', node: node.name, detail, at: this.now() };
         return;
       }
     }
@@ -313,12 +309,8 @@ export class Watch {
     }
   }
 
-  private judgeRules(): void {
-    const { members, rules, genesis } = this.world;
-    for (const { account, name } of members) {
-      const boost = rules.seals.author(genesis.state, account)?.boostPpm ?? 0;
-      if (boost > MAX_BOOST_PPM) this.report('boost', name, `${boost} ppm`);
-    }
+  private isHonest(node: SimNode): boolean {
+    return !this.vicious.has(node.name);
   }
 
   private isVicious(id: string): boolean {

@@ -8,7 +8,7 @@
 import { type Bytes, concat, equal, toHex } from '../base/bytes.ts';
 import type { Work } from '../base/work.ts';
 import type { DoubleProof } from '../consensus/accusation.ts';
-import type { Millis } from '../consensus/difficulty.ts';
+import type { DifficultyRules, Millis } from '../consensus/difficulty.ts';
 import type { AuthoritySet } from '../consensus/finality/grandpa.ts';
 import type { Verify } from '../consensus/finality/round.ts';
 import type { VoterSet } from '../consensus/finality/voter-set.ts';
@@ -17,6 +17,7 @@ import { blake2_256 } from '../crypto/hash.ts';
 import { headerHash } from '../primitives/header.ts';
 import type { AuthorityList } from '../primitives/justification.ts';
 import type { PalletSource } from '../runtime/calls.ts';
+import type { sealAuthor } from '../runtime/compute-view.ts';
 import type { Host } from '../runtime/host.ts';
 import type { ExecutionResult, Runtime } from '../runtime/runtime.ts';
 import type { Genesis } from '../state/chain/load.ts';
@@ -25,11 +26,10 @@ import type { StateTree } from '../state/tree.ts';
 import type { Dice } from './dice.ts';
 import type { SimNode } from './node.ts';
 import type { Authoring } from './parts.ts';
-import type { WorkMember } from './work-world.ts';
 
 /** Where virtual time begins: where slots, sessions and eras do, too. */
 export const START: Millis = 1_700_000_000_000;
-/** T: the time between blocks that the chain aims at. */
+/** The block time: what the chain aims at from one block to the next. */
 export const BLOCK_MS: Millis = 6_000;
 /** The most nodes of a simulation. */
 export const MAX_NODES = 10;
@@ -53,13 +53,15 @@ export interface NamedSet {
 
 /** What is wrong with a block that was executed. */
 export interface Judgement {
-  readonly fault: 'innocent' | 'unpaid' | 'seats';
+  readonly violation: 'innocent' | 'unpaid' | 'seats' | 'boost' | 'difficulty';
   readonly detail: string;
 }
 
 /** What a plan with planted bugs puts in the place of the right rules. */
 export interface WorldChanges {
-  readonly boostPpm?: (member: WorkMember) => number;
+  /** Of chains by work: who an author is, and what his stake adds to his tickets; what the schedule aims at. */
+  readonly sealAuthor?: (production: typeof sealAuthor) => typeof sealAuthor;
+  readonly difficulty?: (rules: DifficultyRules) => DifficultyRules;
   readonly authorities?: (list: AuthorityList) => AuthorityList;
   readonly verify?: Verify;
   /** Of chains of stake. */

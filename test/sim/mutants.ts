@@ -3,27 +3,36 @@
  *
  * Always true: nothing of src knows them; each changes one rule, and nothing else.
  */
-import type { Bytes } from '../../src/base/bytes.ts';
+import { type Bytes, equal } from '../../src/base/bytes.ts';
 import { Chain, type ChainEffect } from '../../src/consensus/chain.ts';
 import { DepthFinality } from '../../src/consensus/finality/depth.ts';
 import { Grandpa } from '../../src/consensus/finality/grandpa.ts';
+import { NO_BOOST } from '../../src/runtime/boost.ts';
 import type { PalletSource } from '../../src/runtime/calls.ts';
 import type { Chain as Chained } from '../../src/runtime/chain.ts';
 import type { Pallet } from '../../src/runtime/pallet.ts';
+import { ComputePowDeclared } from '../../src/runtime/pallets/compute-pow.ts';
 import { type SessionManager, session } from '../../src/runtime/pallets/session.ts';
 import { planSession, StakingDeclared } from '../../src/runtime/pallets/staking.ts';
 import { tellVoters } from '../../src/runtime/pallets/voters.ts';
+import { type Readable, storageKey } from '../../src/runtime/storage.ts';
 import type { Schedule } from '../../src/sim/plan.ts';
 import type { Changes } from '../../src/sim/simulation.ts';
+import type { ViceName } from '../../src/sim/vices.ts';
+import type { ViolationName } from '../../src/sim/watch.ts';
 import type { ChainKind } from '../../src/sim/world.ts';
 
 export interface Mutant {
   readonly name: string;
   /** What is wrong with it. */
   readonly bug: string;
+  /** What the watch must find: whatever else it finds is another bug. */
+  readonly by: readonly ViolationName[];
   readonly changes: Changes;
   /** By work, if it says nothing. */
   readonly chain?: ChainKind;
+  /** What all who misbehave do, where it takes that. */
+  readonly vice?: ViceName;
   /** Where it shows most. */
   readonly schedules: readonly Schedule[];
 }
@@ -106,18 +115,29 @@ function hidingChunks(run: Run): Run {
   };
 }
 
+/** A state in which nobody has won with a boost. */
+function withoutWins(view: Readable): Readable {
+  const prefix = storageKey(ComputePowDeclared.storage.BoostedWins);
+  return {
+    get: (key) => (equal(key.subarray(0, prefix.length), prefix) ? undefined : view.get(key)),
+    keys: (...args) => view.keys(...args),
+  };
+}
+
 const forgetful = (setup: ConstructorParameters<typeof Grandpa>[0]) => ({ ...setup, markOf: () => undefined });
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'vote before persist',
     bug: 'a vote leaves before it is on disk',
+    by: ['twoVotes'],
     changes: { make: { persists: false } },
     schedules: ['churn', 'mixed'],
   },
   {
     name: 'amnesia after restart',
     bug: 'a restarted voter has forgotten what it said',
+    by: ['twoVotes'],
     changes: {
       make: {
         reload: (store) => store.putAux('grandpa/voter', undefined),
@@ -129,12 +149,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'watermark unread',
     bug: 'a voter believes its database, however old that is',
+    by: ['twoVotes'],
     changes: { make: { finality: (setup) => new Grandpa(forgetful(setup)) } },
     schedules: ['churn', 'mixed'],
   },
   {
     name: 'wrong quorum',
     bug: 'more than half of the weight is taken for a supermajority',
+    by: ['unproven', 'conflict', 'unfaithful'],
     changes: withVoter((_voter, gadget) => {
       const voters = Reflect.get(gadget, 'voters') as { total: bigint };
       Reflect.set(voters, 'threshold', voters.total / 2n + 1n);
@@ -144,6 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'forgotten estimate',
     bug: 'a voter heeds what is final, not what the round before may have finalized',
+    by: ['unfaithful', 'conflict'],
     changes: withVoter((voter) => {
       replace(voter, 'floor', () => () => Reflect.get(voter, 'finalized'));
       replace(voter, 'mayLeave', () => () => {
@@ -156,6 +179,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'timestamp unchecked',
     bug: 'blocks from the future are not held',
+    by: ['future'],
     changes: withChain((chain) => {
       replace(chain, 'goOn', (goOn) => () => {
         const now: number = Reflect.get(chain, 'now');
@@ -169,24 +193,49 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'boost unbounded',
     bug: 'the boost grows with the stake without a limit',
-    changes: { boostPpm: ({ boostPpm }) => boostPpm * 4 },
+    by: ['boost'],
+    changes: {
+      sealAuthor: (production) => (view, account, spec) => {
+        const author = production(view, account, spec);
+        return author && { ...author, boostPpm: NO_BOOST + 4 * (author.boostPpm - NO_BOOST) };
+      },
+    },
+    schedules: ['calm'],
+  },
+  {
+    name: 'boosted wins uncounted',
+    bug: 'a boost is given for every win of an account that has stake, however many they are',
+    by: ['boost'],
+    changes: {
+      sealAuthor: (production) => (view, account, spec) => production(withoutWins(view), account, spec),
+    },
+    schedules: ['calm'],
+  },
+  {
+    name: 'schedule of another time',
+    bug: 'the schedule aims at a block in twice the block time',
+    by: ['difficulty'],
+    changes: { difficulty: (rules) => ({ ...rules, blockTimeMs: 2 * rules.blockTimeMs }) },
     schedules: ['calm'],
   },
   {
     name: 'stake counted twice',
     bug: 'a nominator is counted with both of his validators',
+    by: ['set', 'unfaithful'],
     changes: { authorities: (list) => [...list, ...list.slice(0, 1)] },
     schedules: ['calm'],
   },
   {
     name: 'signatures unchecked',
     bug: 'what is said in the name of a voter is taken for his',
+    by: ['framed', 'unproven'],
     changes: { verify: () => true },
     schedules: ['byzantine', 'mixed'],
   },
   {
     name: 'catch-up not verified',
     bug: 'the votes of a record that was asked for are taken as they come',
+    by: ['framed', 'unproven'],
     changes: withVoter((voter) => {
       replace(voter, 'catchUp', (catchUp) => (...args: never[]) => {
         const setup: object = Reflect.get(voter, 'setup');
@@ -200,6 +249,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'proof not judged',
     bug: 'a justification is believed',
+    by: ['unproven'],
     changes: withVoter((voter) => {
       replace(voter, 'judge', (judge) => (...args: never[]) => {
         const setup: object = Reflect.get(voter, 'setup');
@@ -213,6 +263,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'equivocation counted twice',
     bug: 'who votes twice counts with twice his weight',
+    by: ['unfaithful', 'unproven'],
+    // Somebody must vote twice where with him one vote is missing for a quorum, and few plans have that by chance.
+    vice: 'equivocate',
     changes: withVoter((voter) => {
       const doubled = (round: object) => {
         const graph: object = Reflect.get(round, 'graph');
@@ -230,17 +283,19 @@ export const MUTANTS: readonly Mutant[] = [
             doubled(roundAt(...args) as object),
       );
     }),
-    schedules: ['byzantine', 'mixed', 'partition', 'lossy'],
+    schedules: ['partition'],
   },
   {
     name: 'final without votes',
     bug: 'a block is final once two stand on it',
+    by: ['unproven', 'conflict'],
     changes: { make: { finality: () => new DepthFinality(2) } },
     schedules: ['partition'],
   },
   {
     name: 'fork choice ignores finality',
     bug: 'a voter votes for the best chain, whatever may be final',
+    by: ['finality', 'unfaithful'],
     changes: withVoter((voter, gadget) => {
       const view = () => Reflect.get(gadget, 'view') as { best: { hash: Bytes; number: number } };
       const setup: { chain: object } = Reflect.get(voter, 'setup');
@@ -251,6 +306,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'set change applied early',
     bug: 'the next set begins with the block that names it',
+    by: ['set'],
     changes: {
       make: {
         finality: (setup) => {
@@ -272,6 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'said only once',
     bug: 'votes are not said again',
+    by: ['finality'],
     changes: withVoter((voter) => {
       replace(voter, 'repeat', () => () => {
         Reflect.set(voter, 'repeatAt', Number.MAX_SAFE_INTEGER);
@@ -282,12 +339,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'missing blocks not fetched',
     bug: 'a vote for a block of another branch waits for ever',
+    by: ['finality', 'heads'],
     changes: withoutEffect('missing'),
     schedules: ['partition', 'swizzle', 'mixed', 'lossy'],
   },
   {
     name: 'final blocks forgotten',
     bug: 'votes are not placed on a base that the chain has left behind',
+    by: ['finality', 'unproven'],
     changes: withChain((chain) => {
       const view: { ancestor(of: Bytes, number: number): unknown } = Reflect.get(chain, 'view');
       replace(view, 'ancestor', (ancestor) => (of: never, number: number) => {
@@ -299,6 +358,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'precommits to its own head',
     bug: 'a voter precommits to what it likes best, not to the GHOST',
+    by: ['unfaithful'],
     changes: withVoter((voter) => {
       replace(voter, 'castPrecommit', (castPrecommit) => (now: never) => {
         const round: object = Reflect.get(voter, 'current');
@@ -316,6 +376,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'nominations counted twice',
     bug: 'the first seat of an era has its stake and its weight twice',
+    by: ['seats'],
     chain: 'stake',
     changes: {
       pallets: withPallet('Session', () => {
@@ -331,6 +392,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'double seals not noticed',
     bug: 'nobody compares the blocks of a slot',
+    by: ['unseen'],
     chain: 'stake',
     changes: withoutEffect('sealedTwice'),
     schedules: ['byzantine', 'mixed'],
@@ -338,6 +400,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'report not checked',
     bug: 'the signatures of the votes that a report shows are taken as they come',
+    by: ['innocent'],
     chain: 'stake',
     changes: { host: (host) => ({ ...host, verifyEd25519: () => true }) },
     schedules: ['byzantine', 'lossy'],
@@ -345,6 +408,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'slash forgets what unbonds',
     bug: 'what began to unbond before a report is not slashed',
+    by: ['unpaid'],
     chain: 'stake',
     changes: {
       pallets: (list) => {

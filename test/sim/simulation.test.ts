@@ -1,10 +1,13 @@
 /** # Simulation: whole networks from one seed, whatever goes wrong; the same seed does the same again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { must } from '../../src/base/assert.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
+import { NO_BOOST } from '../../src/runtime/boost.ts';
 import { LEAST_NODES, type Plan, planOf, SCHEDULES, STAKE_SCHEDULES, toleratedNodes } from '../../src/sim/plan.ts';
-import { type Outcome, simulate } from '../../src/sim/simulation.ts';
-import { FAULTS } from '../../src/sim/watch.ts';
+import { type Outcome, Simulation, simulate } from '../../src/sim/simulation.ts';
+import { VIOLATIONS } from '../../src/sim/watch.ts';
+import { WorkWorld } from '../../src/sim/work-world.ts';
 
 await installFastPaths();
 
@@ -13,7 +16,11 @@ const SHORT = { nodes: 4, minutes: 3 };
 
 function assertWell({ plan, found, trace }: Outcome): void {
   const name = `npm run sim -- --chain ${plan.chain} --seed ${plan.seed} --schedule ${plan.schedule} --nodes ${plan.nodes} --minutes ${SHORT.minutes}`;
-  assert.equal(found, undefined, found && `${name}: ${FAULTS[found.fault]}: ${found.detail}\n${trace.join('\n')}`);
+  assert.equal(
+    found,
+    undefined,
+    found && `${name}: ${VIOLATIONS[found.violation]}: ${found.detail}\n${trace.join('\n')}`,
+  );
 }
 
 for (const [index, schedule] of SCHEDULES.entries()) {
@@ -75,6 +82,18 @@ test('more than a third of traitors break finality, and their own votes name eno
   assertWell(outcome);
   assert.ok(outcome.broken);
   assert.ok(outcome.convicted > toleratedNodes(nodes), `${outcome.convicted} of ${nodes}`);
+});
+
+test('stake adds to work as on any chain: who has most of it has all of the boost, who has none has none', () => {
+  const world = new WorkWorld(5);
+  const simulation = new Simulation(planOf({ seed: 1, schedule: 'calm', nodes: 5, minutes: 3 }), world);
+  assertWell(simulation.run());
+  const { store } = must(simulation.nodes[0], 'a node').machines;
+  const view = must(store.view(store.best.hash), 'the best block has its state');
+  const boosts = world.members.map(({ account }) => world.boostOf(view, account));
+  assert.equal(boosts[0], 1_250_000);
+  assert.equal(boosts[1], NO_BOOST);
+  assert.ok((boosts[3] ?? 0) > NO_BOOST, `${boosts}`);
 });
 
 /** Found by `npm run sim`, with the faults that it took. */
