@@ -168,8 +168,9 @@ export class Round {
 
   /**
    * The highest block that precommits of this round prove final, with those precommits: one of each voter, all of them
-   * for the block or above it. Verifiers count no vote for a block that it is not for, so an equivocator counts here
-   * only where one of his votes fits; what he alone seems to finalize waits for the next round.
+   * for the block or above it, the nearest first, and no more than a supermajority needs: a vote far above would cost
+   * every header up to it. Verifiers count no vote for a block that it is not for, so an equivocator counts here only
+   * where one of his votes fits; what he alone seems to finalize waits for the next round.
    */
   proven(): { readonly target: BlockRef; readonly precommits: readonly SignedPrecommit[] } | undefined {
     const { finalized } = this.now;
@@ -177,23 +178,32 @@ export class Round {
     for (let number = finalized.number; number >= this.setup.base.number; number--) {
       const block = number === finalized.number ? finalized : this.setup.tree.ancestor(finalized.hash, number);
       if (block === undefined) return undefined;
-      const precommits = this.precommitsFor(block);
-      const weight = precommits.reduce((sum, { id }) => sum + (this.setup.voters.get(id)?.weight ?? 0n), 0n);
-      if (weight >= this.setup.voters.threshold) return { target: block, precommits };
+      const precommits = this.nearestFor(block);
+      if (precommits !== undefined) return { target: block, precommits };
     }
     return undefined;
   }
 
-  private precommitsFor(block: BlockRef): SignedPrecommit[] {
-    const out: SignedPrecommit[] = [];
-    for (const { index } of this.setup.voters.voters) {
-      const votes: readonly SignedVote[] = this.kept.precommit.get(index)?.votes ?? [];
-      const vote = votes.find(
-        ({ target }) => isBlock(this.setup.tree, target) && standsOn(this.setup.tree, target, block),
-      );
-      if (vote !== undefined) out.push({ precommit: vote.target, signature: vote.signature, id: vote.id });
+  /** A supermajority of precommits for a block, those nearest above it, in the order of the set. */
+  private nearestFor(block: BlockRef): SignedPrecommit[] | undefined {
+    const { voters, tree } = this.setup;
+    const fitting = voters.voters.flatMap((voter) => {
+      const votes: readonly SignedVote[] = this.kept.precommit.get(voter.index)?.votes ?? [];
+      const [vote] = votes
+        .filter(({ target }) => isBlock(tree, target) && standsOn(tree, target, block))
+        .sort(byHeight);
+      return vote === undefined ? [] : [{ voter, target: vote.target, signature: vote.signature }];
+    });
+    const taken: typeof fitting = [];
+    let weight = 0n;
+    for (const one of fitting.sort(byHeight)) {
+      if (weight >= voters.threshold) break;
+      taken.push(one);
+      weight += one.voter.weight;
     }
-    return out;
+    if (weight < voters.threshold) return undefined;
+    taken.sort((a, b) => a.voter.index - b.voter.index);
+    return taken.map(({ voter, target, signature }) => ({ precommit: target, signature, id: voter.id }));
   }
 
   private importProposal(vote: SignedVote): VoteResult {
@@ -254,6 +264,10 @@ export class Round {
 
 function sameTarget(a: Target, b: Target): boolean {
   return a.number === b.number && equal(a.hash, b.hash);
+}
+
+function byHeight(a: { readonly target: Target }, b: { readonly target: Target }): number {
+  return a.target.number - b.target.number;
 }
 
 function isBlock(tree: Ancestry, target: Target): boolean {
