@@ -17,6 +17,7 @@ import type { Millis } from '../difficulty.ts';
 import { HeldVotes } from './held.ts';
 import { type JustificationFault, justify, targetOf, verifyJustification } from './justification.ts';
 import { type Foreign, Listening } from './listening.ts';
+import { OwnVotes } from './own-votes.ts';
 import {
   type Equivocation,
   misplaced,
@@ -29,7 +30,7 @@ import {
 } from './round.ts';
 import { type Ancestry, standsOn } from './vote-graph.ts';
 import type { VoterSet } from './voter-set.ts';
-import { isAbove, raised, type Watermark } from './watermark.ts';
+import type { Watermark } from './watermark.ts';
 
 /** What a voter sees of the chain; it reaches down to the last finalized block at least. */
 export interface VoterChain extends Ancestry {
@@ -125,9 +126,7 @@ export class Voter {
   /** What the round before said when it was left: it stands in when the votes of it cannot all be placed any more. */
   private beforeThen: RoundState;
   private current: Round;
-  private own: SignedVote[] = [];
-  private ownBefore: readonly SignedVote[] = [];
-  private mark: Watermark | undefined;
+  private readonly own: OwnVotes;
   private startedAt: Millis;
   private repeatAt: Millis;
   private askedAt: Millis | undefined;
@@ -153,18 +152,11 @@ export class Voter {
     this.repeatAt = now;
     this.listening = new Listening(now, setup.gossipMs, setup.listens !== true);
     this.now = now;
-    this.mark = setup.mark;
+    this.own = new OwnVotes(setId, key?.publicKey, setup.mark);
     const votes = memory?.before.record.votes ?? [];
-    this.own = this.withMarked(memory?.own ?? [], this.current);
-    this.ownBefore = this.withMarked(votes.filter(this.bearsOurKey), this.before);
-    for (const vote of [...votes, ...this.ownBefore, ...this.own]) this.held.hold(vote);
+    this.own.restore(this.before.number, votes, this.current.number, memory?.own ?? []);
+    for (const vote of [...votes, ...this.own.all]) this.held.hold(vote);
     this.placeHeld();
-  }
-
-  /** With what the mark knows of our votes in a round: a database may be older than they are. */
-  private withMarked(votes: readonly SignedVote[], { number }: Round): SignedVote[] {
-    const marked = this.mark?.votes.filter(({ setId, round }) => setId === this.setup.setId && round === number) ?? [];
-    return [...votes, ...marked.filter(({ stage }) => !votes.some((vote) => vote.stage === stage))];
   }
 
   get round(): bigint {
@@ -235,7 +227,7 @@ export class Voter {
     const { setId, voters, verify } = this.setup;
     // Votes of other sets are in the air while a set changes: nobody's fault.
     if (vote.setId !== setId || vote.round < this.before.number) return;
-    const isForeign = this.isForeign(vote);
+    const isForeign = this.own.isForeign(vote);
     if (!isForeign && this.has(vote) && this.bearsOurKey(vote)) this.listening.heardEcho(now);
     if (vote.round <= this.current.number && !isForeign) {
       this.place(vote, peer);
@@ -266,18 +258,8 @@ export class Voter {
     return floor !== undefined && ghost !== undefined && !standsOn(this.setup.chain, ghost, floor);
   }
 
-  readonly bearsOurKey = ({ id }: SignedVote): boolean => {
-    const { key } = this.setup;
-    return key !== undefined && equal(id, key.publicKey);
-  };
-
-  /** Whether a vote of an open round or a later one bears our key but is none of ours. */
-  private isForeign(vote: SignedVote): boolean {
-    if (vote.round < this.before.number || !this.bearsOurKey(vote)) return false;
-    const isOurs = ({ round, stage, target }: SignedVote): boolean =>
-      round === vote.round && stage === vote.stage && equal(target.hash, vote.target.hash);
-    const marked = this.mark?.votes.filter(({ setId }) => setId === vote.setId) ?? [];
-    return ![...this.own, ...this.ownBefore, ...marked].some(isOurs);
+  bearsOurKey(vote: SignedVote): boolean {
+    return this.own.bearsOurKey(vote);
   }
 
   /** At most one question in T: the answers are long. */
@@ -408,28 +390,21 @@ export class Voter {
   }
 
   private leave(now: Millis, round: Round): void {
-    this.ownBefore = round.number === this.current.number ? this.own : [];
+    this.own.begin(round.number + 1n, round.number === this.current.number);
     this.before = round;
     this.beforeThen = round.state;
     this.current = this.roundAt(round.number + 1n);
     this.startedAt = now;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     this.held.forgetBelow(round.number);
-    this.own = this.withMarked([], this.current);
-    for (const vote of this.own) this.held.hold(vote);
+    for (const vote of this.own.current) this.held.hold(vote);
     this.placeHeld();
     this.propose();
   }
 
   /** Whether nothing of this stage may be said in this round any more. */
   private said(stage: GrandpaStage): boolean {
-    if (!this.mayVote || !this.listening.maySpeak(this.now, this.round) || this.isMarked(stage)) return true;
-    return this.own.some((vote) => vote.stage === stage);
-  }
-
-  private isMarked(stage: GrandpaStage): boolean {
-    const { mark, round } = this;
-    return mark !== undefined && !isAbove({ setId: this.setup.setId, round, stage }, mark);
+    return !this.mayVote || !this.listening.maySpeak(this.now, this.round) || this.own.said(this.round, stage);
   }
 
   /** The primary says what the round before may have finalized, where that is not final: a hint to agree on. */
@@ -477,23 +452,22 @@ export class Voter {
     const { round } = this;
     const signature = key.sign(voteMessage(stage, target, round, setId));
     const vote: SignedVote = { stage, target, round, setId, signature, id: key.publicKey };
-    this.own.push(vote);
-    this.mark = raised(this.mark, vote);
+    const mark = this.own.cast(vote);
     this.listening.spoke();
-    this.out.push({ type: 'persist', memory: this.memory(), mark: this.mark }, { type: 'broadcast', vote });
+    this.out.push({ type: 'persist', memory: this.memory(), mark }, { type: 'broadcast', vote });
     this.place(vote);
   }
 
   private memory(): VoterMemory {
     const state = this.before.state.completable ? this.before.state : this.beforeThen;
     const before = { record: this.recordOf(this.before), state };
-    return { setId: this.setup.setId, round: this.round, own: [...this.own], before };
+    return { setId: this.setup.setId, round: this.round, own: this.own.current, before };
   }
 
   private repeat(now: Millis): void {
     if (!this.mayVote || now < this.repeatAt) return;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     if (this.listening.isListening(now)) return;
-    for (const vote of [...this.ownBefore, ...this.own]) this.out.push({ type: 'broadcast', vote });
+    for (const vote of this.own.all) this.out.push({ type: 'broadcast', vote });
   }
 }
