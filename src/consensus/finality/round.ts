@@ -132,17 +132,17 @@ export class Round {
     return this.voted[stage];
   }
 
-  /** Takes a vote; the cheap checks stand before that of the signature. */
-  import(vote: SignedVote): VoteResult {
+  /** Takes a vote; the cheap checks stand before that of the signature. `isSigned`: that one was made already. */
+  import(vote: SignedVote, isSigned = false): VoteResult {
     const fault = misplaced(vote, this.setup);
     if (fault !== undefined) return { type: 'refused', fault };
     const voter = this.setup.voters.get(vote.id) as Voter;
-    if (vote.stage === 'primaryPropose') return this.importProposal(vote);
+    if (vote.stage === 'primaryPropose') return this.importProposal(vote, isSigned);
     const kept = this.kept[vote.stage].get(voter.index);
-    if (kept === undefined) return this.importFirst(vote.stage, vote, voter);
+    if (kept === undefined) return this.importFirst(vote, voter, vote.stage, isSigned);
     const [first] = kept.votes;
     if (kept.votes.length === 2 || sameTarget(first.target, vote.target)) return { type: 'ignored' };
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     return this.importSecond(vote.stage, vote, voter, kept);
   }
 
@@ -206,16 +206,16 @@ export class Round {
     return taken.map(({ voter, target, signature }) => ({ precommit: target, signature, id: voter.id }));
   }
 
-  private importProposal(vote: SignedVote): VoteResult {
+  private importProposal(vote: SignedVote, isSigned: boolean): VoteResult {
     // A hint, not a vote: the first one stands, and a second is no offence (as in Substrate).
     if (this.proposed !== undefined) return { type: 'ignored' };
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     this.proposed = vote;
     return { type: 'counted' };
   }
 
-  private importFirst(stage: VoteStage, vote: SignedVote, voter: Voter): VoteResult {
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+  private importFirst(vote: SignedVote, voter: Voter, stage: VoteStage, isSigned: boolean): VoteResult {
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     // A vote below the base supports nothing that the round is about, but its voter has spoken.
     const below = vote.target.number < this.setup.base.number;
     if (!below && !this.graph.add(stage, vote.target, voter.weight)) return { type: 'refused', fault: 'UnknownBlock' };
@@ -262,7 +262,8 @@ export class Round {
   }
 }
 
-function sameTarget(a: Target, b: Target): boolean {
+/** Whether two votes are for one block. */
+export function sameTarget(a: Target, b: Target): boolean {
   return a.number === b.number && equal(a.hash, b.hash);
 }
 

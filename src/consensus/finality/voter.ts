@@ -155,8 +155,7 @@ export class Voter {
     this.own = new OwnVotes(setId, key?.publicKey, setup.mark);
     const votes = memory?.before.record.votes ?? [];
     this.own.restore(this.before.number, votes, this.current.number, memory?.own ?? []);
-    for (const vote of [...votes, ...this.own.all]) this.held.hold(vote);
-    this.placeHeld();
+    for (const vote of [...votes, ...this.own.all]) this.place(vote);
   }
 
   get round(): bigint {
@@ -234,8 +233,9 @@ export class Voter {
       if (this.lacksVotes) this.ask(now, peer, this.before.number);
       return;
     }
-    const fault = this.has(vote) ? undefined : misplaced(vote, { round: vote.round, setId, voters });
-    if (fault !== undefined || !(this.has(vote) || signedBy(vote, verify))) {
+    const isKnown = this.has(vote) || this.held.has(vote);
+    const fault = isKnown ? undefined : misplaced(vote, { round: vote.round, setId, voters });
+    if (fault !== undefined || !(isKnown || signedBy(vote, verify))) {
       this.out.push({ type: 'report', peer, fault: fault ?? 'BadSignature' });
       return;
     }
@@ -247,7 +247,7 @@ export class Voter {
       return;
     }
     const next = vote.round === this.current.number + 1n;
-    if (next && this.held.hold(vote)) this.out.push({ type: 'relay' });
+    if (next) this.hold(vote, peer);
     const stuck = now >= this.startedAt + STUCK_AFTER * this.setup.gossipMs;
     if (!next || stuck) this.ask(now, peer);
   }
@@ -280,26 +280,43 @@ export class Voter {
 
   /** Puts a vote of one of the two rounds where it belongs; without a peer it was heard before. */
   private place(vote: SignedVote, peer?: string): void {
+    // One that is held is placed when a block comes; its signature is not checked each time that somebody repeats it.
+    if (peer !== undefined && this.held.has(vote)) {
+      this.miss(vote, peer);
+      return;
+    }
     const round = vote.round === this.current.number ? this.current : this.before;
-    const result = round.import(vote);
+    const result = round.import(vote, this.held.has(vote));
     if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
     const isNews = result.type === 'counted' || result.type === 'equivocation';
-    const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
-    if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
+    if (peer !== undefined && isNews) this.out.push({ type: 'relay' });
     if (peer !== undefined && isNews) this.listening.heardOther(this.now);
+    const isUnknown = result.type === 'refused' && result.fault === 'UnknownBlock';
+    if (isUnknown) this.hold(vote, peer);
+    else this.held.drop(vote);
     if (result.type !== 'refused' || peer === undefined) return;
-    if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+    if (isUnknown) this.miss(vote, peer);
     else this.out.push({ type: 'report', peer, fault: result.fault });
   }
 
-  /** Another branch may hold it, which nobody who follows the best chain would bring. */
-  private miss(block: Target, peer: string): void {
-    if (block.number > this.finalized.number) this.out.push({ type: 'missing', block, peer });
+  /** Keeps a vote until its block or its round comes; a voter's second one convicts him, though neither be known. */
+  private hold(vote: SignedVote, peer: string | undefined, held = this.held): void {
+    if (!held.hold(vote)) return;
+    if (peer !== undefined) this.out.push({ type: 'relay' });
+    const proof = held.double(vote);
+    if (proof !== undefined) this.out.push({ type: 'equivocation', proof });
+  }
+
+  /** Another branch may hold its block, which nobody who follows the best chain would bring. */
+  private miss(vote: SignedVote, peer: string, held = this.held): void {
+    const [block, everyMs] = [vote.target, REPEAT_EVERY * this.setup.gossipMs];
+    if (block.number <= this.finalized.number || !held.mayName(vote, this.now, everyMs)) return;
+    this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
     for (const round of [this.before.number, this.current.number]) {
-      for (const vote of this.held.take(round)) this.place(vote);
+      for (const vote of this.held.of(round)) this.place(vote);
     }
   }
 
@@ -313,12 +330,15 @@ export class Voter {
       return;
     }
     const round = this.roundAt(record.round);
+    const waiting = new HeldVotes();
     const known = record.round === this.current.number ? this.current.allVotes() : [];
     for (const vote of [...known, ...record.votes]) {
       const result = round.import(vote);
       if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-      if (result.type === 'refused' && result.fault === 'UnknownBlock') this.miss(vote.target, peer);
-      else if (result.type === 'refused') {
+      if (result.type === 'refused' && result.fault === 'UnknownBlock') {
+        this.hold(vote, undefined, waiting);
+        this.miss(vote, peer, waiting);
+      } else if (result.type === 'refused') {
         this.out.push({ type: 'report', peer, fault: result.fault });
         return;
       }
@@ -397,7 +417,7 @@ export class Voter {
     this.startedAt = now;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     this.held.forgetBelow(round.number);
-    for (const vote of this.own.current) this.held.hold(vote);
+    for (const vote of this.own.current) this.place(vote);
     this.placeHeld();
     this.propose();
   }
