@@ -18,6 +18,7 @@ import { HeldVotes } from './held.ts';
 import { type JustificationFault, justify, targetOf, verifyJustification } from './justification.ts';
 import { type Foreign, Listening } from './listening.ts';
 import { OwnVotes } from './own-votes.ts';
+import { Questions } from './questions.ts';
 import {
   type Equivocation,
   misplaced,
@@ -129,7 +130,7 @@ export class Voter {
   private readonly own: OwnVotes;
   private startedAt: Millis;
   private repeatAt: Millis;
-  private askedAt: Millis | undefined;
+  private readonly questions: Questions;
   /** The highest proof for a block that is not known yet. */
   private proof: { readonly block: Target; readonly bytes: Bytes } | undefined;
   private readonly listening: Listening;
@@ -150,6 +151,7 @@ export class Voter {
     this.current = this.roundAt(memory?.round ?? 1n);
     this.startedAt = now;
     this.repeatAt = now;
+    this.questions = new Questions(setup.gossipMs);
     this.listening = new Listening(now, setup.gossipMs, setup.listens !== true);
     this.now = now;
     this.own = new OwnVotes(setId, key?.publicKey, setup.mark);
@@ -262,11 +264,10 @@ export class Voter {
     return this.own.bearsOurKey(vote);
   }
 
-  /** At most one question in T: the answers are long. */
-  private ask(now: Millis, peer: string, round = this.current.number): void {
-    if (this.askedAt !== undefined && now < this.askedAt + this.setup.gossipMs) return;
-    this.askedAt = now;
-    this.out.push({ type: 'askCatchUp', peer, round });
+  /** Of the peers who say that they are ahead, this one and others, whose turn it is. */
+  private ask(now: Millis, speaker: string, round = this.current.number): void {
+    const peer = this.questions.next(now, speaker);
+    if (peer !== undefined) this.out.push({ type: 'askCatchUp', peer, round });
   }
 
   private answer(peer: string, round: bigint): void {

@@ -249,7 +249,10 @@ test('who is two rounds behind asks, is answered with a record, and goes on in t
   const behind = new Desk('a');
   const [asked] = behind.hear(1, ['b', 'prevote', 'C', 4n]);
   assert.deepEqual(asked, { type: 'askCatchUp', peer: 'b', round: 1n });
-  assert.deepEqual(behind.hear(2, ['c', 'prevote', 'C', 4n]), [], 'one question in T');
+  assert.deepEqual(behind.hear(2, ['b', 'prevote', 'B', 4n]), [], 'one question of a peer in T');
+  const [other] = behind.hear(2, ['c', 'prevote', 'C', 4n]);
+  assert.deepEqual(other, { type: 'askCatchUp', peer: 'c', round: 1n });
+  assert.deepEqual(behind.hear(2, ['d', 'prevote', 'C', 4n]), [], 'two questions in T');
   const [answer] = ahead.step(9, { type: 'catchUpAsked', peer: 'a', round: 1n });
   assert.ok(answer?.type === 'catchUp');
   const effects = behind.step(3, { type: 'catchUp', peer: 'b', record: answer.record });
