@@ -108,6 +108,7 @@ export class Round {
   private readonly voted: Record<VoteStage, bigint> = { prevote: 0n, precommit: 0n };
   private proposed: SignedVote | undefined;
   private now: RoundState = NOTHING;
+  private changed = 0;
 
   constructor(setup: RoundSetup) {
     this.setup = setup;
@@ -120,6 +121,11 @@ export class Round {
 
   get number(): bigint {
     return this.setup.round;
+  }
+
+  /** Grows with each prevote and precommit that is kept: while it stands, and no block comes, nothing more is proven. */
+  get changes(): number {
+    return this.changed;
   }
 
   /** What the primary proposes. */
@@ -236,6 +242,7 @@ export class Round {
   }
 
   private update(): void {
+    this.changed++;
     const { threshold, total, tolerated } = this.setup.voters;
     const enough = (weight: bigint) => weight >= threshold;
     if (this.voted.prevote < threshold) return;

@@ -131,6 +131,8 @@ export class Voter {
   private startedAt: Millis;
   private repeatAt: Millis;
   private readonly questions: Questions;
+  /** Rounds that were asked for a proof since a block came, and the votes that they had: asking takes long. */
+  private tried = new WeakMap<Round, number>();
   /** The highest proof for a block that is not known yet. */
   private proof: { readonly block: Target; readonly bytes: Bytes } | undefined;
   private readonly listening: Listening;
@@ -199,6 +201,7 @@ export class Voter {
         this.answer(input.peer, input.round);
         break;
       case 'head':
+        this.tried = new WeakMap();
         this.placeHeld();
         this.useProof();
         break;
@@ -396,6 +399,8 @@ export class Voter {
   private finalizeOwn(): void {
     for (const round of this.rounds) {
       if ((round.state.finalized?.number ?? 0) <= this.finalized.number) continue;
+      if (this.tried.get(round) === round.changes) continue;
+      this.tried.set(round, round.changes);
       const made = justify(round, (hash) => this.setup.chain.header(hash));
       if (made !== undefined && made.target.number > this.finalized.number)
         this.finalize(made.target, made.bytes, true);

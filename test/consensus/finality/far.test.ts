@@ -146,3 +146,36 @@ test('the late vote of who was silent proves what a round could not', () => {
   round.import(vote('d', 'precommit', FAR));
   assert.deepEqual(justify(round, TREE.header)?.target, HASHES[FAR]);
 });
+
+test('what cannot be proven is not tried again with every vote that is repeated, but with every one that is new', () => {
+  let steps = 0;
+  const chain = {
+    ...TREE,
+    ancestor: (of: Uint8Array, number: number) => {
+      steps++;
+      return TREE.ancestor(of, number);
+    },
+  };
+  const [setId, voters, gossipMs] = [0n, VOTERS, 1_000];
+  const voter = new Voter(0, { setId, voters, gossipMs, chain, finalized: BASE, verify: plainVerify });
+  const hear = (one: SignedVote) => {
+    steps = 0;
+    return voter.step(1, { type: 'vote', peer: 'p', vote: one }).some(({ type }) => type === 'finalize');
+  };
+  for (const name of ['a', 'b', 'c']) hear(vote(name, 'prevote', 2_000));
+  for (const name of ['a', 'b']) hear(vote(name, 'precommit', 2_000));
+  // Two votes for blocks that nobody has: he counts for every block, and proves none.
+  for (const salt of [1, 2]) {
+    const target = { hash: new Uint8Array(32).fill(salt), number: 2_000 };
+    const signature = plainSignature(keyOf('d'), voteMessage('precommit', target, 1n, 0n));
+    hear({ ...vote('d', 'precommit', 0), target, signature });
+  }
+  hear(vote('d', 'precommit', 0));
+  voter.step(1, { type: 'head' });
+  assert.deepEqual(voter.rounds.find(({ number }) => number === 1n)?.state.finalized, HASHES[2_000]);
+  for (let i = 0; i < 3; i++) {
+    assert.ok(!hear(vote('a', 'precommit', 2_000)));
+    assert.ok(steps < 50, `${steps} for a vote that is known`);
+  }
+  assert.ok(hear(vote('c', 'precommit', 1_900)));
+});
