@@ -123,7 +123,7 @@ export class Round {
     return this.setup.round;
   }
 
-  /** Grows with each prevote and precommit that is kept: while it stands, and no block comes, nothing more is proven. */
+  /** Grows with each prevote and precommit that is kept: while it stands and no block comes, nothing more is proven. */
   get changes(): number {
     return this.changed;
   }
