@@ -15,15 +15,12 @@ import { processTerminal, type Terminal } from './terminal.ts';
 type Command = (argv: readonly string[], terminal: Terminal) => Promise<number>;
 
 /** Commands by name, loaded when asked for: a miner does not wait for libp2p to load. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+const COMMANDS = {
   devnet: async () => (await import('./commands/devnet.ts')).devnetCommand,
   miner: async () => (await import('./commands/miner.ts')).minerCommand,
   checker: async () => (await import('./commands/checker.ts')).checkerCommand,
   job: async () => (await import('./commands/job.ts')).jobCommand,
-  engine: async () => {
-    const { engineCommand } = await import('./commands/engine.ts');
-    return (argv, terminal) => engineCommand([...argv], terminal);
-  },
+  engine: async () => (await import('./commands/engine.ts')).engineCommand,
   key: async () => (await import('./commands/key.ts')).keyCommand,
   sign: async () => (await import('./commands/sign.ts')).signCommand,
   verify: async () => (await import('./commands/sign.ts')).verifyCommand,
@@ -41,21 +38,16 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   benchmark: async () => (await import('./commands/benchmark.ts')).benchmarkCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   node: async () => (await import('./commands/node.ts')).nodeCommand,
-};
+} satisfies Record<string, () => Promise<Command>>;
+
+function isCommand(name: string): name is keyof typeof COMMANDS {
+  return Object.hasOwn(COMMANDS, name);
+}
 
 /** Runs the command line; resolves with the exit code. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const [first = '', ...rest] = argv;
-  const command = COMMANDS[first];
   try {
-    if (command) return await (await command())(rest, terminal);
-    // Flags without a command run a node, as Substrate's binaries do.
-    if (first !== '' && !first.startsWith('-')) {
-      throw new UsageError(
-        `maitoken: no command '${first}'; there are ${Object.keys(COMMANDS).join(', ')}, or give node flags`,
-      );
-    }
-    return await (await (COMMANDS.node as () => Promise<Command>)())(argv, terminal);
+    return await perform(argv, terminal);
   } catch (error) {
     if (error instanceof UsageError) {
       terminal.err(error.message);
@@ -66,6 +58,15 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     terminal.err((error as Error).message);
     return code;
   }
+}
+
+/** Flags without a command run a node, as Substrate's binaries do. */
+async function perform(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const [first = '', ...rest] = argv;
+  if (first === '' || first.startsWith('-')) return (await COMMANDS.node())(argv, terminal);
+  if (isCommand(first)) return (await COMMANDS[first]())(rest, terminal);
+  const names = Object.keys(COMMANDS).join(', ');
+  throw new UsageError(`maitoken: no command '${first}'; there are ${names}, or give node flags`);
 }
 
 /** Runs the process's own command line and ends the process. */

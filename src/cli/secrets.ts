@@ -37,7 +37,8 @@ async function passphraseOf(options: KeystoreOptions): Promise<string | undefine
   }
   const text = file === undefined ? undefined : secretFile('password-filename', file);
   const passphrase = options['password-interactive'] ? await askSecret('Keystore passphrase: ') : text;
-  if (passphrase === '') throw new UsageError('the passphrase is empty: choose one of several words');
+  const flag = file === undefined ? '--password-interactive' : `--password-filename ${file}`;
+  if (passphrase === '') throw new UsageError(`${flag}: the passphrase is empty; choose one of several words`);
   return passphrase;
 }
 

@@ -124,14 +124,15 @@ export class Author {
     return this.miners > 0 ? this.refreshAt : undefined;
   }
 
-  step(now: Millis, input: AuthorInput): readonly AuthorEffect[] {
+  /** `wall`: what blocks say; where it is not `now`, people may set it, and nothing that waits hangs on it. */
+  step(now: Millis, input: AuthorInput, wall = now): readonly AuthorEffect[] {
     this.out = [];
     // In a chain of slots there is no block to win, however many mine for certificates.
     if (input.type === 'miners') this.miners = this.parts.rules.slots ? 0 : input.count;
     if (input.type === 'submit') this.submit(input.request, input.submission);
     else if (this.miners === 0) this.rest();
     else if (input.type === 'ready') this.hasten(now);
-    else this.refresh(now, input.type === 'head');
+    else this.refresh(now, input.type === 'head', wall);
     return this.out;
   }
 
@@ -147,12 +148,12 @@ export class Author {
   }
 
   /** Goes on with the template in work, or begins one where it is time. */
-  private refresh(now: Millis, isNewHead: boolean): void {
+  private refresh(now: Millis, isNewHead: boolean, wall: Millis): void {
     const parent = this.parts.store.best.hash;
     // What stands on a block that is not the best any more is worth nothing.
     if (this.current !== undefined && !equal(this.current.parent, parent)) this.current = undefined;
     if (this.current === undefined && !isNewHead && now < this.refreshAt && this.newest !== undefined) return;
-    this.current ??= { parent, work: this.build(now) };
+    this.current ??= { parent, work: this.build(wall) };
     const { done, value } = advance(this.current.work, PIECES);
     if (!done) return;
     this.current = undefined;
@@ -171,10 +172,10 @@ export class Author {
     if (invalid.length > 0) this.out.push({ type: 'invalid', hashes: invalid });
   }
 
-  private *build(now: Millis): Work<Built> {
+  private *build(wall: Millis): Work<Built> {
     const { rules, store } = this.parts;
     const parent = parentBlock(store, store.best.hash);
-    const timestamp = Math.max(now, parent.timestamp + 1);
+    const timestamp = Math.max(wall, parent.timestamp + 1);
     const view = must(store.view(parent.hash), 'the best block has its state');
     const builder = rules.runtime.builder(view, parent.info, BigInt(timestamp));
     const invalid = yield* filling(builder, this.parts.ready());

@@ -24,6 +24,7 @@ export const BLOCK_FAULTS = {
   UnknownParent: ['the parent is not known here', 'send the parent first', 'nobody'],
   WrongNumber: ['the number is not the parent number plus one', 'number blocks by their parents', 'block'],
   TooManySiblings: ['too many children of one block', 'build on another block', 'nobody'],
+  TooManyUnfinalized: ['too many blocks stand above the last final one', 'vote, and send it again', 'nobody'],
   TooManyWaiting: ['too many blocks wait to be imported', 'send it again later', 'nobody'],
   // Params
   UnknownNode: ['the step graph has no mined node of this number', 'mine nodes of the fragment', 'block'],

@@ -16,7 +16,7 @@ import { Header } from '../primitives/header.ts';
 import type { SlotEquivocation } from '../primitives/slots.ts';
 import { slotAt } from '../runtime/slots.ts';
 import { Lru } from '../state/chain/lru.ts';
-import type { BlockRef, ChainStore } from '../state/store.ts';
+import { type BlockRef, type ChainStore, MAX_UNSETTLED } from '../state/store.ts';
 import { type Blame, type BlockError, blameOf } from './block-error.ts';
 import { bestOf, isBetter } from './choice.ts';
 import type { Millis } from './difficulty.ts';
@@ -24,6 +24,7 @@ import { Witness } from './equivocation.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality/finality.ts';
 import {
   checkHeader,
+  checkingBlock,
   checkOrphan,
   type DecodedBlock,
   decodeBlock,
@@ -32,7 +33,6 @@ import {
   type Origin,
   type ProvenHeader,
   type ReceivedBlock,
-  sealingBlock,
   storeBlock,
   turnOf,
 } from './import.ts';
@@ -51,8 +51,9 @@ const MAX_PROVEN = 16;
  */
 const PIECES = 2;
 /**
- * An import is synced where nothing was for so long: blocks that come alone each are, of those that come together one now
- * and then. While finality stands nothing else is synced, and a vote for a block that all who had it lost counts no more.
+ * An import is synced where nothing was for so long: blocks that come alone each are, of those that come together one
+ * now and then. While finality stands nothing else is synced, and a vote for a block that all who had it lost counts no
+ * more.
  */
 const SYNC_EVERY_MS = 5_000;
 
@@ -60,8 +61,6 @@ export interface ChainParts {
   readonly rules: ConsensusRules;
   readonly store: ChainStore;
   readonly finality: Finality;
-  /** Openings are forgotten this far below the last finalized block; undefined keeps all. */
-  readonly openingsKept?: number;
 }
 
 /** A block of a route with its body, for the pool and for subscriptions. */
@@ -117,7 +116,6 @@ export class Chain {
   private readonly rules: ConsensusRules;
   private readonly store: ChainStore;
   private readonly finality: Finality;
-  private readonly openingsKept: number | undefined;
   private readonly tree: ForkTree;
   private readonly waiting = new WaitingRoom();
   private readonly witness = new Witness();
@@ -131,7 +129,9 @@ export class Chain {
   private arrivals: bigint;
   /** The block in work; its hash stays in `queued`. */
   private current: { readonly block: DecodedBlock; readonly work: Work<void> } | undefined;
+  /** Of a clock that only runs forward, for what waits; and what the clock on the wall says, for what blocks say. */
   private now: Millis = 0;
+  private wall: Millis = 0;
   private syncedAt: Millis = Number.NEGATIVE_INFINITY;
   private out: ChainEffect[] = [];
   private readonly view: FinalityView;
@@ -140,7 +140,6 @@ export class Chain {
     this.rules = parts.rules;
     this.store = parts.store;
     this.finality = parts.finality;
-    this.openingsKept = parts.openingsKept;
     this.tree = ForkTree.from(parts.store);
     const leaves = this.tree.leaves();
     this.head = bestOf(leaves);
@@ -178,13 +177,13 @@ export class Chain {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** Judges a header before its body is asked for or passed on. */
-  vet(now: Millis, header: Bytes, opening: Bytes): Vetting {
+  /** Judges a header before its body is asked for or passed on; `wall` is what the clock on the wall says. */
+  vet(wall: Millis, header: Bytes, opening: Bytes): Vetting {
     const block = decodeBlock(this.rules, { header, opening, extrinsics: [], origin: { type: 'own' } });
     if (!block.ok) return 'refused';
     const { hash, decoded } = block.value;
     if (this.bad.has(toHex(hash)) || this.bad.has(toHex(decoded.parentHash))) return 'refused';
-    const checked = checkHeader(this.rules, this.store, now, block.value);
+    const checked = checkHeader(this.rules, this.store, wall, block.value);
     // Two headers of a slot prove what is to be proven; a third and all after it would cost their author nothing.
     if (checked.ok) this.proven.set(toHex(hash), { opening, header: checked.value });
     if (checked.ok) return this.witness.isThird(block.value) ? 'stale' : 'fits';
@@ -202,9 +201,11 @@ export class Chain {
     }
   }
 
-  step(now: Millis, input: ChainInput): readonly ChainEffect[] {
+  /** `wall`: where it is another clock, people may set it, back as well; nothing that waits hangs on it. */
+  step(now: Millis, input: ChainInput, wall = now): readonly ChainEffect[] {
     this.out = [];
     this.now = now;
+    this.wall = wall;
     this.arrivals++;
     if (input.type === 'block') this.receive(input.block);
     if (input.type === 'finality') this.finalityStep(now, { ...input, type: 'message' });
@@ -258,22 +259,22 @@ export class Chain {
     }
     const known = this.proven.get(toHex(hash));
     const proven = known !== undefined && equal(known.opening, block.opening) ? known.header : undefined;
-    const sealed = yield* sealingBlock(this.rules, this.store, this.now, block, proven);
+    const checked = yield* checkingBlock(this.rules, this.store, this.wall, block, proven);
     this.proven.delete(toHex(hash));
-    if (!sealed.ok) {
-      this.notSealed(this.now, block, sealed.error);
+    if (!checked.ok) {
+      this.notChecked(this.now, block, checked.error);
       return;
     }
-    const until = heldUntil(sealed.value);
-    if (until > this.now) {
-      const gone = this.waiting.addHeld(block, until);
+    const until = heldUntil(this.rules, checked.value);
+    if (until > this.wall) {
+      const gone = this.waiting.addHeld(block, this.now + (until - this.wall));
       if (this.waiting.has(hash)) this.out.push({ type: 'held', hash, until });
       for (const one of gone) this.refuse(one, { code: 'TooManyWaiting', data: undefined });
       return;
     }
     const proof = this.witness.see(block);
     if (proof !== undefined) this.out.push({ type: 'sealedTwice', proof });
-    const parent = this.tree.get(sealed.value.parent.hash);
+    const parent = this.tree.get(checked.value.parent.hash);
     if (parent === undefined) {
       this.refuse(block, { code: 'BelowFinalized', data: undefined });
       return;
@@ -282,8 +283,13 @@ export class Chain {
       this.refuse(block, { code: 'TooManySiblings', data: undefined });
       return;
     }
+    // What has to stay in memory is bounded, however long nothing becomes final.
+    if (this.store.stats().unsettled >= MAX_UNSETTLED) {
+      this.refuse(block, { code: 'TooManyUnfinalized', data: undefined });
+      return;
+    }
     const view = must(this.store.view(parent.hash), 'a block of the tree has its state');
-    const executed = yield* executingBlock(this.rules, view, sealed.value);
+    const executed = yield* executingBlock(this.rules, view, checked.value);
     if (!executed.ok) {
       this.refuse(block, executed.error);
       return;
@@ -308,7 +314,7 @@ export class Chain {
     return slots.filter((slot) => slot === turn.slot).length;
   }
 
-  private notSealed(now: Millis, block: DecodedBlock, error: BlockError): void {
+  private notChecked(now: Millis, block: DecodedBlock, error: BlockError): void {
     const { hash, origin, decoded } = block;
     if (error.code === 'AlreadyKnown') {
       this.out.push({ type: 'imported', hash, number: decoded.number, isNew: false });
@@ -320,7 +326,7 @@ export class Chain {
     }
     const head = parentBlock(this.store, this.head.hash);
     const view = must(this.store.view(head.hash), 'the best block has its state');
-    const orphan = checkOrphan(this.rules, { head, view, now }, block);
+    const orphan = checkOrphan(this.rules, { head, view, now: this.wall }, block);
     if (!orphan.ok) {
       this.refuse(block, orphan.error);
       return;
@@ -346,8 +352,7 @@ export class Chain {
       const proof = { type: 'justification', block: { hash, number }, bytes: block.justification, peer } as const;
       settled = this.finalityStep(now, proof) || settled;
     }
-    // A clock that was put back waits no longer than one that was not.
-    this.flush(settled || Math.abs(now - this.syncedAt) >= SYNC_EVERY_MS);
+    this.flush(settled || now >= this.syncedAt + SYNC_EVERY_MS);
     for (const child of this.waiting.childrenOf(hash)) this.enqueue(child, false);
   }
 
@@ -443,18 +448,9 @@ export class Chain {
     const { settled, dropped } = this.store.settle(block.hash);
     if (justification !== undefined && keep === true) this.store.putJustification(block.hash, justification);
     this.tree.finalize(block.hash);
-    this.forgetOpenings(settled);
     for (const one of this.waiting.below(block.number)) this.refuse(one, { code: 'BelowFinalized', data: undefined });
     const proof = justification === undefined ? {} : { justification };
     this.out.push({ type: 'finalized', blocks: settled, dropped, ...proof });
-  }
-
-  private forgetOpenings(settled: readonly BlockRef[]): void {
-    if (this.openingsKept === undefined) return;
-    for (const { number } of settled) {
-      const hash = number > this.openingsKept ? this.store.canonical(number - this.openingsKept) : undefined;
-      if (hash !== undefined) this.store.dropOpening(hash);
-    }
   }
 
   private refuse(block: DecodedBlock, error: BlockError): void {

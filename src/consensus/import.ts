@@ -1,9 +1,10 @@
 /**
  * # Import: how a block that came from somewhere becomes one of ours.
  *
- * Always true: a block is Received, Decoded, Sealed, Executed and Imported, in this order and by these functions only;
+ * Always true: a block is Received, Decoded, Checked, Executed and Imported, in this order and by these functions only;
  * each type holds what the steps before it proved. D is computed from the parent, never taken from the block. Nothing
- * a peer sent throws: every failing check has its own code (block-error.ts).
+ * a peer sent throws: every failing check has its own code (block-error.ts). One caller leaves the line: `check-block`
+ * (node/offline.ts) looks at a stored block again, which has its place and its body already, and imports nothing.
  */
 import { type Bytes, equal } from '../base/bytes.ts';
 import { finish, type Work } from '../base/work.ts';
@@ -79,7 +80,7 @@ export interface ProvenHeader {
 }
 
 /** The seal is right, the body is the header's, and its difficulty and time are right on top of this parent. */
-export interface SealedBlock extends DecodedBlock {
+export interface CheckedBlock extends DecodedBlock {
   readonly parent: ParentBlock;
   readonly ticket: Bytes;
   readonly timestamp: Millis;
@@ -87,7 +88,7 @@ export interface SealedBlock extends DecodedBlock {
 }
 
 /** The runtime gives the digest and the state root that the header has. */
-export interface ExecutedBlock extends SealedBlock, Execution {}
+export interface ExecutedBlock extends CheckedBlock, Execution {}
 
 /** The block stands in the store. */
 export interface ImportedBlock extends BlockRef {
@@ -147,14 +148,14 @@ export function checkHeader(
   const parent = place.value;
   const view = store.view(parent.hash);
   if (view === undefined) return failed('BelowFinalized');
-  return proveHeader(rules, { parent, view, now }, block);
+  return checkSealOf(rules, { parent, view, now }, block);
 }
 
 /**
  * The seal of a header on top of its parent. Work is measured against the least difficulty that a child of the parent
  * can have until blocks would not even be held; its own needs the time in the body.
  */
-export function proveHeader(
+export function checkSealOf(
   rules: ConsensusRules,
   at: { readonly parent: ParentBlock; readonly view: StateTree; readonly now: Millis },
   { sealed, opening }: Pick<HeaderPart, 'sealed' | 'opening'>,
@@ -211,16 +212,16 @@ export function checkOrphan(
 }
 
 /**
- * Decoded -> Sealed, in pieces. The timestamp is checked against the clock by `heldUntil`, since a block ahead of it is
+ * Decoded -> Checked, in pieces. The timestamp is held against the clock by `heldUntil`, since a block ahead of it is
  * not wrong, only early.
  */
-export function* sealingBlock(
+export function* checkingBlock(
   rules: ConsensusRules,
   store: ChainStore,
   now: Millis,
   block: DecodedBlock,
   proven?: ProvenHeader,
-): Work<Checked<SealedBlock>> {
+): Work<Checked<CheckedBlock>> {
   const header = checkHeader(rules, store, now, block, proven);
   if (!header.ok) return header;
   const { parent, ticket } = header.value;
@@ -237,9 +238,15 @@ export function* sealingBlock(
   return passed({ ...block, parent, ticket, timestamp, due: due.value });
 }
 
-/** When a sealed block may be executed: at once, or when the clock is at most 15 s behind it. */
-export function heldUntil(block: SealedBlock): Millis {
-  return block.timestamp - MAX_DRIFT_MS;
+/**
+ * When a checked block may be executed: at once, or when the clock is at most 15 s behind it. One of a turn when its
+ * slot is a quarter of a slot away: else who has a turn might take it before those whose turns come first, and end
+ * theirs.
+ */
+export function heldUntil({ slots, difficulty }: ConsensusRules, { timestamp }: CheckedBlock): Millis {
+  const { blockTimeMs } = difficulty;
+  if (slots === undefined) return timestamp - MAX_DRIFT_MS;
+  return slotAt(timestamp, blockTimeMs) * blockTimeMs - Math.min(MAX_DRIFT_MS, Math.floor(blockTimeMs / 4));
 }
 
 /** The runtime's refusals in the table of blocks. A block that came so far has its parent and its extrinsics root. */
@@ -252,8 +259,8 @@ const EXECUTION_CODES: Readonly<Record<ExecutionFault, BlockFault>> = {
   WrongStateRoot: 'BadStateRoot',
 };
 
-/** Sealed -> Executed, on the state of the parent. */
-export function executeBlock(rules: ConsensusRules, view: StateTree, block: SealedBlock): Checked<ExecutedBlock> {
+/** Checked -> Executed, on the state of the parent. */
+export function executeBlock(rules: ConsensusRules, view: StateTree, block: CheckedBlock): Checked<ExecutedBlock> {
   return finish(executingBlock(rules, view, block));
 }
 
@@ -261,7 +268,7 @@ export function executeBlock(rules: ConsensusRules, view: StateTree, block: Seal
 export function* executingBlock(
   rules: ConsensusRules,
   view: StateTree,
-  block: SealedBlock,
+  block: CheckedBlock,
 ): Work<Checked<ExecutedBlock>> {
   const { parent, decoded: header, extrinsics, origin } = block;
   const own = origin.type === 'own' ? origin.execution : undefined;

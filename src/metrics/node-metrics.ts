@@ -18,6 +18,8 @@ export interface Sample {
   readonly received: number;
   readonly sent: number;
   readonly syncPeers: number;
+  /** How far peers' clocks are ahead of ours, in seconds; undefined where too few are known. */
+  readonly clockSkew: number | undefined;
   readonly queuedBlocks: number;
   readonly readyTransactions: number;
   readonly leaves: number;
@@ -180,6 +182,8 @@ export class NodeMetrics {
     set('substrate_sub_libp2p_is_major_syncing', sample.isSyncing ? 1 : 0);
     set('substrate_sync_peers', sample.syncPeers);
     set('substrate_sync_queued_blocks', sample.queuedBlocks);
+    this.#gauge('clock_skew_seconds').reset();
+    if (sample.clockSkew !== undefined) set('clock_skew_seconds', sample.clockSkew);
     set('substrate_ready_transactions_number', sample.readyTransactions);
     set('substrate_number_leaves', sample.leaves);
     set('substrate_database_cache_bytes', sample.databaseCacheBytes);
@@ -211,6 +215,10 @@ export class NodeMetrics {
     this.#addGauge('substrate_sub_libp2p_peers_count', 'Peers of this chain.');
     this.#addGauge('substrate_sub_libp2p_is_major_syncing', '1 while blocks are fetched.');
     this.#addGauge('substrate_sync_peers', 'Peers whose chain is known.');
+    this.#addGauge(
+      'clock_skew_seconds',
+      'How far the clocks of peers are ahead of this one; absent below three peers.',
+    );
     this.#addGauge('substrate_sync_queued_blocks', 'Blocks that wait for their turn, parent or time.');
     this.#addGauge('substrate_ready_transactions_number', 'Extrinsics that could go into the next block.');
     this.#addGauge('substrate_proposer_number_of_transactions', 'Extrinsics of the newest template.');

@@ -9,6 +9,7 @@ import type { Author, AuthorEffect, AuthorInput, Submission } from '../consensus
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import type { ChainStore } from '../state/store.ts';
+import type { Clocks } from './clocks.ts';
 import { ticketResult } from './meter.ts';
 
 /** Work is done this long at a time, as dear reads are answered (rpc/limits.ts). */
@@ -21,6 +22,7 @@ export type TicketAnswer = Extract<AuthorEffect, { type: 'answer' }>['outcome'];
 export interface AuthorLinkParts {
   readonly author: Author;
   readonly store: ChainStore;
+  readonly clocks: Clocks;
   readonly meter?: NodeMetrics | undefined;
   isSyncing(): boolean;
   /** Does something, unless the node has stopped; what is thrown stops it. */
@@ -88,12 +90,12 @@ export class AuthorLink {
 
   /** Another block is the best, the pool took something, or the time has come. */
   step(input: AuthorInput): void {
-    const { author, guard, meter } = this.#parts;
+    const { author, clocks, guard, meter } = this.#parts;
     guard(() => {
       // While blocks are fetched, a template would build on a block that the network has left behind.
       const steps = !this.#parts.isSyncing() || input.type === 'miners' || input.type === 'submit';
       const start = performance.now();
-      const effects = steps ? author.step(Date.now(), input) : [];
+      const effects = steps ? author.step(clocks.steady(), input, clocks.wall()) : [];
       this.#templateMs += performance.now() - start;
       for (const effect of effects) {
         if (effect.type === 'template') {
@@ -114,7 +116,7 @@ export class AuthorLink {
   #wake(): void {
     clearTimeout(this.#timer);
     clearImmediate(this.#turn);
-    const { author, isSyncing } = this.#parts;
+    const { author, clocks, isSyncing } = this.#parts;
     const at = author.wakeAt();
     if (at === undefined || this.#stopped) return;
     if (at === 0 && !isSyncing()) {
@@ -125,7 +127,7 @@ export class AuthorLink {
       });
       return;
     }
-    this.#timer = setTimeout(() => this.step({ type: 'tick' }), Math.max(LEAST_WAIT_MS, at - Date.now()));
+    this.#timer = setTimeout(() => this.step({ type: 'tick' }), Math.max(LEAST_WAIT_MS, at - clocks.steady()));
   }
 
   #perform(effect: AuthorEffect): void {

@@ -114,7 +114,7 @@ const Staking = z
     splitsPay: z.boolean().default(defaults.splitsPay),
     boostFloorCu: amount.default(defaults.boostFloorCu),
   })
-  .refine(({ seats, lots }) => 3 * lots < seats, 'seats by lot are less than a third')
+  .refine(({ seats, lots }) => 3 * lots < seats, 'lots: less than a third of seats')
   .refine(({ minBond }) => minBond > 0n, 'minBond: above 0');
 
 /** Numbers of the economy; the reason of each stands in genesis/README.md. */

@@ -9,6 +9,7 @@ import { CodecError } from '../codec/index.ts';
 import type { DoubleProof } from '../consensus/accusation.ts';
 import type { Author, Submission } from '../consensus/author.ts';
 import type { Chain, ChainEffect, ChainInput, RouteBlock } from '../consensus/chain.ts';
+import type { Millis } from '../consensus/difficulty.ts';
 import type { Evidence } from '../consensus/evidence.ts';
 import type { ReceivedBlock } from '../consensus/import.ts';
 import type { SlotsAuthor } from '../consensus/slots-author.ts';
@@ -24,6 +25,8 @@ import { SYNC_FAULTS } from '../sync/peers.ts';
 import type { Sync, SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { Ahead } from './ahead.ts';
 import { AuthorLink, SLICE_MS, type TicketAnswer } from './author-link.ts';
+import { ClockWatch } from './clock-watch.ts';
+import { CLOCKS, type Clocks } from './clocks.ts';
 import type { FinalityLink } from './finality-link.ts';
 import { passOn } from './pass-on.ts';
 import { SlotsLink } from './slots-link.ts';
@@ -43,12 +46,17 @@ export interface DriveParts {
   readonly finality: FinalityLink;
   /** Where other threads verify signatures. */
   readonly ahead?: Ahead | undefined;
+  /** The machine's where absent. */
+  readonly clocks?: Clocks;
   /** Counts what passes; absent where nobody looks. */
   readonly meter?: NodeMetrics | undefined;
   readonly log: (level: 'info' | 'warn', text: string) => void;
   /** The disk failed, or a machine found itself broken: the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
+
+/** Why no blocks are made here. */
+export type Hindrance = 'disk' | 'clock';
 
 export class Drive {
   readonly #parts: DriveParts;
@@ -68,11 +76,16 @@ export class Drive {
   #syncTimer: NodeJS.Timeout | undefined;
   readonly #author: AuthorLink;
   readonly #slots: SlotsLink | undefined;
+  readonly #clocks: Clocks;
+  readonly #clockWatch: ClockWatch;
+  /** Why no blocks are made here. */
+  readonly #hindrances = new Set<Hindrance>();
   #stopped = false;
 
   constructor(parts: DriveParts) {
     this.#parts = parts;
-    const { author, slots, store, sync, meter, onFatal } = parts;
+    const { author, slots, store, sync, meter, log, onFatal, clocks = CLOCKS } = parts;
+    this.#clocks = clocks;
     const isSyncing = () => sync.isSyncing();
     const made = {
       import: (block: ReceivedBlock) => this.#chain({ type: 'block', block }),
@@ -80,9 +93,15 @@ export class Drive {
     };
     const guard = (work: () => void) => this.#guard(work);
     const onTemplate = () => this.#tell({ type: 'template' });
-    this.#author = new AuthorLink({ author, store, meter, isSyncing, guard, onTemplate, ...made });
+    this.#author = new AuthorLink({ author, store, clocks, meter, isSyncing, guard, onTemplate, ...made });
     const mayAuthor = () => this.#author.mayAuthor && !isSyncing();
-    this.#slots = slots && new SlotsLink({ slots, store, onFatal, mayAuthor, ...made });
+    this.#slots = slots && new SlotsLink({ slots, store, clocks, onFatal, mayAuthor, ...made });
+    this.#clockWatch = new ClockWatch({
+      clocks,
+      log,
+      onSet: () => this.#clockSet(),
+      setAuthoring: (may) => this.setAuthoring(may, 'clock'),
+    });
   }
 
   start(): void {
@@ -91,6 +110,7 @@ export class Drive {
     network.onPeer(({ type, peer }) => {
       this.#sync({ type, peer });
       if (type === 'connected') this.#passOnPool(peer);
+      else this.#clockWatch.left(peer);
     });
     network.handle('transactions', async (payload, from) => this.#passedOn(payload, from));
     network.handle('finality', async (payload, from) => {
@@ -105,6 +125,7 @@ export class Drive {
     this.#sync({ type: 'tick' });
     this.#chain({ type: 'tick' });
     this.#slots?.start();
+    this.#clockWatch.start();
   }
 
   /** After this no machine is stepped any more. */
@@ -114,6 +135,7 @@ export class Drive {
     clearTimeout(this.#syncTimer);
     this.#author.stop();
     this.#slots?.stop();
+    this.#clockWatch.stop();
   }
 
   onEvent(listener: (event: ChainEvent) => void): () => void {
@@ -145,9 +167,16 @@ export class Drive {
     return this.#author.addMiner();
   }
 
-  /** Whether blocks are made here: not while the disk has no room for them (disk-watch.ts). */
-  setAuthoring(may: boolean): void {
-    this.#author.setAuthoring(may);
+  /** Whether there is this reason to make no blocks here: no room for them, or a clock that others do not believe. */
+  setAuthoring(may: boolean, why: Hindrance): void {
+    if (may) this.#hindrances.delete(why);
+    else this.#hindrances.add(why);
+    this.#author.setAuthoring(this.#hindrances.size === 0);
+  }
+
+  /** How far peers' clocks are ahead of this node's, in milliseconds; undefined where too few are known. */
+  get clockSkew(): Millis | undefined {
+    return this.#clockWatch.skew;
   }
 
   /** Gives a ticket to the author machine; the block that it seals is imported like any other. */
@@ -180,7 +209,7 @@ export class Drive {
   #chain(input: ChainInput): void {
     this.#guard(() => {
       const start = performance.now();
-      const effects = this.#parts.chain.step(Date.now(), input);
+      const effects = this.#parts.chain.step(this.#clocks.steady(), input, this.#clocks.wall());
       this.#importMs += performance.now() - start;
       this.#meterChain(input, effects);
       for (const effect of effects) this.#performChain(effect);
@@ -206,7 +235,14 @@ export class Drive {
     const at = this.#parts.chain.wakeAt();
     if (at === undefined || this.#stopped) return;
     if (at === 0) this.#importSoon();
-    else this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - Date.now()));
+    else this.#chainTimer = setTimeout(() => this.#chain({ type: 'tick' }), Math.max(0, at - this.#clocks.steady()));
+  }
+
+  /** What waits for a time of the wall's clock looks again. */
+  #clockSet(): void {
+    this.#chain({ type: 'tick' });
+    this.#author.step({ type: 'tick' });
+    this.#slots?.step('tick');
   }
 
   /** Some of a block each time the event loop goes round: in one piece a full one makes readers wait 1 s (row G16). */
@@ -305,7 +341,7 @@ export class Drive {
     if (input.type === 'submit') this.#parts.meter?.submitted(1);
     if (input.type === 'gossip') this.#parts.meter?.submitted(input.extrinsics.length);
     this.#guard(() => {
-      for (const effect of this.#parts.pool.step(Date.now(), input)) this.#performPool(effect);
+      for (const effect of this.#parts.pool.step(this.#clocks.steady(), input)) this.#performPool(effect);
     });
     if (input.type === 'submit' || input.type === 'gossip') this.#author.step({ type: 'ready' });
   }
@@ -357,11 +393,11 @@ export class Drive {
 
   #sync(input: SyncInput): void {
     this.#guard(() => {
-      for (const effect of this.#parts.sync.step(Date.now(), input)) this.#performSync(effect);
+      for (const effect of this.#parts.sync.step(this.#clocks.steady(), input)) this.#performSync(effect);
       clearTimeout(this.#syncTimer);
       const at = this.#parts.sync.wakeAt();
       if (at === undefined || this.#stopped) return;
-      this.#syncTimer = setTimeout(() => this.#sync({ type: 'tick' }), Math.max(10, at - Date.now()));
+      this.#syncTimer = setTimeout(() => this.#sync({ type: 'tick' }), Math.max(10, at - this.#clocks.steady()));
     });
   }
 
@@ -369,6 +405,8 @@ export class Drive {
     const { network, onFatal } = this.#parts;
     switch (effect.type) {
       case 'askStatus':
+        this.#askStatus(effect);
+        return;
       case 'askBlocks':
       case 'askExtrinsics':
         ask(network, effect).then((input) => input && this.#sync(input), onFatal);
@@ -389,6 +427,20 @@ export class Drive {
         return;
       }
     }
+  }
+
+  /** What peers say of themselves has the time in it; theirs count whom this node chose. */
+  #askStatus(effect: Extract<SyncEffect, { type: 'askStatus' }>): void {
+    const { network, onFatal } = this.#parts;
+    const { peer } = effect;
+    const asked = this.#clocks.wall();
+    ask(network, effect).then((input) => {
+      if (input?.type !== 'status') return;
+      const answered = this.#clocks.wall();
+      const isChosen = network.peers().some(({ id, direction }) => id === peer && direction === 'outbound');
+      if (isChosen) this.#clockWatch.heard(peer, { asked, answered, theirs: Number(input.status.time) });
+      this.#sync(input);
+    }, onFatal);
   }
 
   // ---- gossip

@@ -29,6 +29,8 @@ export interface MeterParts {
   readonly author: Author;
   /** Miners that listen. */
   miners(): number;
+  /** How far peers' clocks are ahead, in milliseconds, where enough are known. */
+  clockSkew(): number | undefined;
   readonly verifiers: Pick<Verifiers, 'waiting' | 'verified'>;
   /** The gadget's round, and votes of this node since the start. */
   voting(): Sample['grandpa'];
@@ -106,11 +108,13 @@ function ofMachines({
   sync,
   network,
   miners,
+  clockSkew,
   verifiers,
   voting,
 }: MeterParts): Omit<Sample, keyof OfState> {
   const peers = network.peers();
   const best = store.best.number;
+  const skew = clockSkew();
   return {
     best,
     finalized: chain.finalized().number,
@@ -119,6 +123,7 @@ function ofMachines({
     peers: peers.length,
     ...network.traffic(),
     syncPeers: peers.filter(({ id }) => sync.statusOf(id) !== undefined).length,
+    clockSkew: skew === undefined ? undefined : skew / 1_000,
     queuedBlocks: chain.waitingCount,
     readyTransactions: pool.counts.ready,
     leaves: store.leaves().length,

@@ -1,7 +1,8 @@
 /**
  * # Node: the wiring diagram. Machines in the middle, adapters around them, one loop that drives.
  *
- * Always true: a part is made here and nowhere else, after what it needs; they stop in the reverse order.
+ * Always true: a part is made here and nowhere else, after what it needs. At the end the loop stops first, so that no
+ * machine is stepped any more, then whoever asks (threads, ports, peers), and memory closes last, when nobody writes.
  */
 
 import { mkdir } from 'node:fs/promises';
@@ -29,6 +30,7 @@ import { Sync } from '../sync/sync.ts';
 import { Ahead } from './ahead.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
+import { CLOCKS } from './clocks.ts';
 import type { NodeConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { Drive } from './drive.ts';
@@ -39,7 +41,7 @@ import { type MeterParts, nodeMetrics, serveMetrics } from './meter.ts';
 import { openStore } from './open-store.ts';
 import { tellProgress } from './progress.ts';
 import { RollCall } from './roll-call.ts';
-import { authoritiesIn, chainMachine, chainRules } from './rules.ts';
+import { authoritiesIn, type ChainRules, chainMachine, chainRules } from './rules.ts';
 import { slotsAuthor } from './slots.ts';
 import { serveSync, serveWarp } from './sync-link.ts';
 import { Verifiers } from './verifiers.ts';
@@ -70,113 +72,41 @@ export interface NodeHooks {
 
 /** Starts a node; rejects with a typed error of the part that could not be started. */
 export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<RunningNode> {
-  const { spec } = config;
-  const { log, onFatal, keystore } = hooks;
-  const chainDir = join(config.basePath, 'chains', spec.id);
+  const { log } = hooks;
+  const warn = (text: string): void => log('warn', text);
+  const chainDir = join(config.basePath, 'chains', config.spec.id);
   await mkdir(chainDir, { recursive: true });
 
   // Rules: pure. The spec says how blocks are made (by work or by turns) and what finalizes them (depth or votes).
-  const rules = chainRules(spec, (text) => log('warn', text));
-  const { runtime, genesis } = rules;
+  const rules = chainRules(config.spec, warn);
   const verifiers = new Verifiers({ threads: config.verifyWorkers ?? 0, memory: rules.signatures, log });
+  installFastTree(warn);
+  const ground: Ground = { config, hooks, chainDir, rules, verifiers, warn };
 
-  installFastTree((text) => log('warn', text));
+  // What a node is made of, each part from those above it.
+  const memory = await openMemory(ground);
+  const machines = await makeMachines(ground, memory);
+  const loop = makeLoop(ground, memory, machines);
+  const edges = await makeEdges(ground, memory, machines, loop);
 
-  // Memory: blocks and states, then blobs. A new node may begin with what peers prove: hence the network comes first.
-  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
-  const begin = async () => {
-    await network.start();
-    return warp({ rules, network, log, signal: hooks.signal ?? new AbortController().signal });
-  };
-  const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
-  const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
-  // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
-  if (isShipped(spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
-
-  // Machines. First with what this node votes, and what it said last: beside the database, so that an old copy of that
-  // makes nobody vote twice. Then: which blocks are the chain, what waits for one, who makes them, whom to fetch from.
-  const marks = config.tmp
-    ? Watermarks.inMemory(genesis.hash)
-    : await Watermarks.open(join(chainDir, VOTES_FILE), genesis.hash);
-  const voters = await voterKeys(config, keystore, (text) => log('warn', text));
-  const keys = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
-  const { chain, grandpa } = chainMachine(spec, rules, store, keys);
-  // Counting begins once all that is counted is there.
-  let meter: NodeMetrics | undefined;
-  const pool = new Pool({
-    validate: (extrinsic) => {
-      const validity = validateOnBest(runtime, store, extrinsic);
-      meter?.validated(validity.ok);
-      return validity;
-    },
-    bestNumber: () => store.best.number,
-  });
-  const ready = () => pool.ready();
-  const author = new Author({ rules: rules.consensus, store, ready });
-  const slots = slotsAuthor(config, rules, { store, ready, now: Date.now() });
-  const sync = new Sync({
-    genesis: store.genesis.hash,
-    chain,
-    checkpoint: rules.consensus.checkpoint,
-    pool,
-    vet: (now, header, opening) => {
-      const start = performance.now();
-      const vetting = chain.vet(now, header, opening);
-      meter?.vetted((performance.now() - start) / 1_000, vetting !== 'refused');
-      return vetting;
-    },
-  });
-
-  // The loop, and the port.
-  const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
-  // Asked when metrics are read: `finality` and `drive`, made below, are there by then.
-  const miners = () => drive.miners;
-  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, miners, voting };
-  if (config.prometheus !== undefined) meter = nodeMetrics(seen);
-  const fail = (error: unknown): void => {
-    drive.stop();
-    onFatal(error);
-  };
-  // Where authorities take turns their blocks tell who is there.
-  const rollCall = spec.consensus.authoring === 'slots' ? undefined : new RollCall({ store, runtime });
-  const finality = new FinalityLink({ store, marks, network, rollCall, log, onFatal: fail });
-  const evidence = new Evidence({ runtime, store, accusation: (proof) => accusationOf(runtime, store, proof) });
-  const machines = { chain, author, pool, sync };
-  const ahead = config.verifyWorkers ? new Ahead({ spec: runtime.spec, store, verifiers }) : undefined;
-  const parts = { ...machines, slots, store, network, finality, ahead, meter, log, onFatal, evidence };
-  const drive = new Drive(parts);
-  const transfer = new BlobTransfer(blobs, network);
-  const desk = new BlobDesk(blobs, transfer);
-  serveSync(network, store, chain);
-  serveWarp(network, store, grandpa && new SetEnds(store, () => setIdNow(store)));
-  const given = { config, runtime, store, network, drive, ...machines, grandpa, blobs: desk, keystore, voters };
-  const backend = nodeBackend(given);
-  const blobToken = await writeBlobToken(chainDir);
-  const rpc = new RpcServer(backend, {
-    ...config.rpc,
-    blobToken,
-    meter,
-    onFault: (error) => log('warn', `rpc: ${describe(error)}`),
-  });
-  const served = meter && (await serveMetrics(seen, meter, log));
-  const rpcPort = await rpc.start();
+  // From here on it moves: who asks, who answers, and what drives.
+  const { store, network, blobs } = memory;
+  const { drive, meter, fail } = loop;
+  const served = meter && (await serveMetrics(loop.seen, meter, log));
+  const rpcPort = await edges.rpc.start();
   await network.start();
   drive.start();
-  desk.follow(store, drive);
-  const behind = {
-    best: () => store.best.number,
-    target: () => (sync.isSyncing() ? sync.target() : undefined),
-    peers: () => network.peers().length,
-  };
-  const quiet = tellProgress(behind, (text) => log('info', text));
-  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring: (may) => drive.setAuthoring(may) });
+  edges.desk.follow(store, drive);
+  const quiet = tellProgress(progressOf(memory, machines), (text) => log('info', text));
+  const setAuthoring = (may: boolean) => drive.setAuthoring(may, 'disk');
+  const watch = new DiskWatch({ path: chainDir, log, onFatal: fail, setAuthoring });
   // Without a database nothing here grows.
   if (!config.tmp) await watch.start();
   if (store instanceof LevelStore) void store.scrub().catch(fail);
 
   return {
     config,
-    runtime,
+    runtime: rules.runtime,
     store,
     network,
     rpcPort,
@@ -188,11 +118,138 @@ export async function startNode(config: NodeConfig, hooks: NodeHooks): Promise<R
       drive.stop();
       await verifiers.stop();
       await served?.server.stop();
-      await rpc.stop();
+      await edges.rpc.stop();
       await network.stop();
       await blobs.close();
       await store.close();
     },
+  };
+}
+
+/** What every part is made with. */
+interface Ground {
+  readonly config: NodeConfig;
+  readonly hooks: NodeHooks;
+  readonly chainDir: string;
+  readonly rules: ChainRules;
+  /** Threads that check signatures; none where the config wants none. */
+  readonly verifiers: Verifiers;
+  readonly warn: (text: string) => void;
+}
+
+/** Blocks and states, then blobs. A new node may begin with what peers prove: hence the network is made first. */
+async function openMemory({ config, hooks, chainDir, rules }: Ground) {
+  const { log, signal = new AbortController().signal } = hooks;
+  const { genesis } = rules;
+  const network = await createNetwork(await networkOptions(config, genesis.hash, log));
+  const begin = async () => {
+    await network.start();
+    return warp({ rules, network, log, signal });
+  };
+  const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
+  const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
+  // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
+  if (isShipped(config.spec.id)) provideGenesisBlobs(blobs, genesisJobs(genesis.state), config.data);
+  return { network, store, blobs };
+}
+
+type Memory = Awaited<ReturnType<typeof openMemory>>;
+
+/** The machines: which blocks are the chain, what waits for one, who makes them, whom to fetch from. */
+async function makeMachines({ config, hooks, chainDir, rules, warn }: Ground, { store }: Memory) {
+  const { runtime, genesis, consensus } = rules;
+  // What this node votes with, and what it said last: beside the database, so that an old copy of that makes nobody
+  // vote twice.
+  const marks = config.tmp
+    ? Watermarks.inMemory(genesis.hash)
+    : await Watermarks.open(join(chainDir, VOTES_FILE), genesis.hash);
+  const voters = await voterKeys(config, hooks.keystore, warn);
+  const keys = { keys: () => voters.keys(), markOf: (key: Bytes) => marks.markOf(key) };
+  const { chain, grandpa } = chainMachine(config.spec, rules, store, keys);
+  // Metrics are looked up from machines, so who counts comes after them: counting begins once all that is counted is
+  // there.
+  const counted: { by?: NodeMetrics | undefined } = {};
+  const pool = new Pool({
+    validate: (extrinsic) => {
+      const validity = validateOnBest(runtime, store, extrinsic);
+      counted.by?.validated(validity.ok);
+      return validity;
+    },
+    bestNumber: () => store.best.number,
+  });
+  const ready = () => pool.ready();
+  const author = new Author({ rules: consensus, store, ready });
+  const slots = slotsAuthor(config, rules, { store, ready, now: CLOCKS.wall() });
+  const sync = new Sync({
+    genesis: store.genesis.hash,
+    chain,
+    checkpoint: consensus.checkpoint,
+    pool,
+    vet: (_, header, opening) => {
+      const start = performance.now();
+      const vetting = chain.vet(CLOCKS.wall(), header, opening);
+      counted.by?.vetted((performance.now() - start) / 1_000, vetting !== 'refused');
+      return vetting;
+    },
+  });
+  const evidence = new Evidence({ runtime, store, accusation: (proof) => accusationOf(runtime, store, proof) });
+  return { marks, voters, chain, grandpa, counted, pool, author, slots, sync, evidence };
+}
+
+type Machines = Awaited<ReturnType<typeof makeMachines>>;
+
+/** The loop that steps the machines, with what it performs votes by and what it is measured by. */
+function makeLoop({ config, hooks, rules, verifiers }: Ground, { store, network }: Memory, machines: Machines) {
+  const { log, onFatal } = hooks;
+  const { runtime } = rules;
+  const { marks, grandpa, counted, chain, pool, author, slots, sync, evidence } = machines;
+  // `fail` and `asked` name the loop, which is made last of these: nobody calls them before it runs.
+  const fail = (error: unknown): void => {
+    drive.stop();
+    onFatal(error);
+  };
+  const asked = { miners: () => drive.miners, clockSkew: () => drive.clockSkew };
+  // Where authorities take turns their blocks tell who is there.
+  const rollCall = config.spec.consensus.authoring === 'slots' ? undefined : new RollCall({ store, runtime });
+  const finality = new FinalityLink({ store, marks, network, rollCall, log, onFatal: fail });
+  const voting = () => ({ round: Number(grandpa?.state()?.rounds.at(-1)?.number ?? 0), ...finality.said });
+  const seen: MeterParts = { config, store, chain, pool, sync, network, author, verifiers, ...asked, voting };
+  const meter = config.prometheus === undefined ? undefined : nodeMetrics(seen);
+  counted.by = meter;
+  const ahead = config.verifyWorkers ? new Ahead({ spec: runtime.spec, store, verifiers }) : undefined;
+  const stepped = { chain, author, pool, sync, slots, evidence };
+  const drive = new Drive({ ...stepped, store, network, finality, ahead, meter, log, onFatal });
+  return { drive, seen, meter, fail };
+}
+
+type Loop = ReturnType<typeof makeLoop>;
+
+/** What others reach: the answers to peers, and RPC with the blobs of this node's miners and checkers. */
+async function makeEdges(
+  ground: Ground,
+  { store, network, blobs }: Memory,
+  machines: Machines,
+  { drive, meter }: Loop,
+) {
+  const { config, hooks, chainDir, rules, warn } = ground;
+  const { chain, author, pool, sync, grandpa, voters } = machines;
+  const desk = new BlobDesk(blobs, new BlobTransfer(blobs, network));
+  serveSync(network, store, chain);
+  serveWarp(network, store, grandpa && new SetEnds(store, () => setIdNow(store)));
+  const { runtime } = rules;
+  const reached = { chain, author, pool, sync, grandpa, voters, blobs: desk, keystore: hooks.keystore };
+  const backend = nodeBackend({ config, runtime, store, network, drive, ...reached });
+  const blobToken = await writeBlobToken(chainDir);
+  const onFault = (error: unknown): void => warn(`rpc: ${describe(error)}`);
+  const rpc = new RpcServer(backend, { ...config.rpc, blobToken, meter, onFault });
+  return { desk, rpc };
+}
+
+function progressOf({ store, network }: Memory, { sync }: Machines) {
+  return {
+    best: () => store.best.number,
+    target: () => (sync.isSyncing() ? sync.target() : undefined),
+    peers: () => network.peers().length,
   };
 }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { toHex } from '../base/bytes.ts';
 import { type BlockError, type Checked, failed } from '../consensus/block-error.ts';
 import type { Chain, ChainEffect } from '../consensus/chain.ts';
-import { decodeBlock, executeBlock, proveHeader } from '../consensus/import.ts';
+import { checkSealOf, decodeBlock, executeBlock } from '../consensus/import.ts';
 import { metaOf, parentBlock } from '../consensus/meta.ts';
 import { LevelStore } from '../state/level/level-store.ts';
 import type { BlockRef, DurableStore } from '../state/store.ts';
@@ -112,7 +112,7 @@ export function checkBlock({ rules, store }: OfflineChain, hash: Uint8Array): Ch
     throw new OfflineError(`block ${number}: the state of its parent is pruned; an archive (--state-pruning) keeps it`);
   }
   const { timestamp, difficulty } = metaOf(store, hash);
-  const proven = proveHeader(rules.consensus, { parent, view, now: timestamp }, block);
+  const proven = checkSealOf(rules.consensus, { parent, view, now: timestamp }, block);
   if (!proven.ok) return proven;
   const { ticket } = proven.value;
   const due = proven.value.due(timestamp);

@@ -10,6 +10,7 @@ import type { ReceivedBlock } from '../consensus/import.ts';
 import { LAST_SEALED, type SlotsAuthor } from '../consensus/slots-author.ts';
 import { Slot } from '../primitives/slots.ts';
 import type { DurableStore } from '../state/store.ts';
+import type { Clocks } from './clocks.ts';
 
 /** While own slots pass, so often it is looked whether that is over. */
 const PASSING_MS = 200;
@@ -17,6 +18,8 @@ const PASSING_MS = 200;
 export interface SlotsLinkParts {
   readonly slots: SlotsAuthor;
   readonly store: DurableStore;
+  /** Turns are times of the wall's clock. */
+  readonly clocks: Clocks;
   /** Whether own slots may be taken now. */
   mayAuthor(): boolean;
   import(block: ReceivedBlock): void;
@@ -55,12 +58,12 @@ export class SlotsLink {
     const at = this.#parts.slots.wakeAt();
     if (at === undefined || this.#stopped) return;
     const least = this.#parts.mayAuthor() ? 1 : PASSING_MS;
-    this.#timer = setTimeout(() => this.step('tick'), Math.max(least, at - Date.now()));
+    this.#timer = setTimeout(() => this.step('tick'), Math.max(least, at - this.#parts.clocks.wall()));
   }
 
   async #seal(type: 'head' | 'tick'): Promise<void> {
-    const { slots, store } = this.#parts;
-    for (const effect of slots.step(Date.now(), { type })) {
+    const { clocks, slots, store } = this.#parts;
+    for (const effect of slots.step(clocks.wall(), { type })) {
       if (effect.type === 'persist') {
         store.putAux(LAST_SEALED, Slot.enc(effect.slot));
         await store.flush(true);

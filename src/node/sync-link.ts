@@ -6,6 +6,7 @@
 import type { Bytes } from '../base/bytes.ts';
 import { CodecError, unit, variant } from '../codec/index.ts';
 import type { Chain } from '../consensus/chain.ts';
+import type { Millis } from '../consensus/difficulty.ts';
 import type { SetEnds } from '../consensus/finality/set-ends.ts';
 import type { Network } from '../p2p/network.ts';
 import type { ChainStore } from '../state/store.ts';
@@ -26,6 +27,7 @@ import {
 } from '../sync/messages.ts';
 import type { SyncEffect, SyncInput } from '../sync/sync.ts';
 import type { WarpEffect, WarpInput } from '../sync/warp.ts';
+import { CLOCKS } from './clocks.ts';
 
 const Question = variant({ Status: unit, Blocks: BlocksRequest, Extrinsics: ExtrinsicsRequest });
 const STATUS_BYTES = 256;
@@ -33,7 +35,7 @@ const STATUS_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 8_000;
 
 /** How this node stands. */
-function statusOf(store: ChainStore, chain: Chain): Status {
+function statusOf(store: ChainStore, chain: Chain, wall: Millis): Status {
   const { number, hash, totalDifficulty } = chain.best();
   const finalized = chain.finalized();
   return {
@@ -43,6 +45,7 @@ function statusOf(store: ChainStore, chain: Chain): Status {
     totalDifficulty,
     finalizedNumber: finalized.number,
     finalizedHash: finalized.hash,
+    time: BigInt(wall),
   };
 }
 
@@ -68,7 +71,7 @@ export function serveSync(network: Network, store: ChainStore, chain: Chain): vo
     const question = Question.dec(payload);
     switch (question.type) {
       case 'Status':
-        return Status.enc(statusOf(store, chain));
+        return Status.enc(statusOf(store, chain, CLOCKS.wall()));
       case 'Blocks':
         return BlocksResponse.enc(answerBlocks(store, question.value));
       case 'Extrinsics':

@@ -15,6 +15,7 @@ import type { Base } from '../state/store.ts';
 import { SYNC_FAULTS } from '../sync/peers.ts';
 import { Warp, type WarpEffect, type Warped, type WarpInput, type WarpWorld } from '../sync/warp.ts';
 import type { ChainSpec } from './chain-spec.ts';
+import { CLOCKS } from './clocks.ts';
 import { TELL_EVERY_MS } from './progress.ts';
 import { authoritiesIn, type ChainRules } from './rules.ts';
 import { askWarp } from './sync-link.ts';
@@ -41,10 +42,10 @@ export function warp({ rules, network, log, signal }: WarpParts): Promise<Base |
   let timer: NodeJS.Timeout | undefined;
   const step = (input: WarpInput): void => {
     try {
-      for (const effect of machine.step(Date.now(), input)) perform(effect);
+      for (const effect of machine.step(CLOCKS.steady(), input)) perform(effect);
       clearTimeout(timer);
       const at = machine.wakeAt();
-      if (at !== undefined) timer = setTimeout(() => step({ type: 'tick' }), Math.max(10, at - Date.now()));
+      if (at !== undefined) timer = setTimeout(() => step({ type: 'tick' }), Math.max(10, at - CLOCKS.steady()));
     } catch (error) {
       // A machine never throws for what a peer sent: this is a bug.
       reject(error);

@@ -34,7 +34,9 @@ export interface Parent extends ParentInfo {
 
 /** One block while it executes: `initialize`, `apply` for each extrinsic, `finalize`; then `changes`. */
 export class BlockExecution {
+  /** The world as rules see it (chain.ts), with what they say: events and digest. */
   readonly context: Context;
+  /** What all executions of one runtime share: its calls, limits and version. */
   private readonly kernel: Kernel;
   private readonly overlay: Overlay;
   private readonly parent: Parent;
@@ -77,9 +79,10 @@ export class BlockExecution {
     if (old > 0) context.use(System).state.BlockHash.delete(old);
     context.origin = ROOT;
     this.upgrade();
-    for (const { declared, hooks } of this.pallets) this.took(hooks.on_initialize?.(context.use(declared)));
+    for (const { declared, hooks } of this.pallets) this.countHook(hooks.on_initialize?.(context.use(declared)));
+    // The first block of an era ends the one before it.
     if (number > 1 && (number - 1) % context.spec.eraBlocks === 0) {
-      for (const { declared, hooks } of this.pallets) this.took(hooks.on_era?.(context.use(declared), era - 1));
+      for (const { declared, hooks } of this.pallets) this.countHook(hooks.on_era?.(context.use(declared), era - 1));
     }
     context.origin = NONE;
     this.record();
@@ -154,6 +157,7 @@ export class BlockExecution {
     emit.CodeUpdated();
   }
 
+  /** Encodes what was said since it was called last. */
   private record(): void {
     const { events } = this.context;
     for (; this.recorded < events.length; this.recorded++) {
@@ -165,7 +169,7 @@ export class BlockExecution {
     return this.kernel.calls.pallets;
   }
 
-  private took(weight: Weight | void): void {
+  private countHook(weight: Weight | void): void {
     if (weight !== undefined) this.meter.always(weight);
   }
 
@@ -181,7 +185,7 @@ export class BlockExecution {
   }
 }
 
-/** Puts an execution into the block after `hash`. */
+/** Says in the state which block executes: the one on top of `hash`. */
 export function enter(chain: Chain, hash: Bytes): void {
   const { number } = chain.block;
   const system = chain.use(System).state;

@@ -4,8 +4,9 @@
  * Always true: a batch is kept whole or not at all, and none is kept whose predecessor was lost, as in a log; a node
  * that reads its disk sees nothing else.
  */
-import { Chain, type ChainParts } from '../state/chain/chain.ts';
+
 import { firstBatch, type Genesis, statePages } from '../state/chain/load.ts';
+import { type ChainParts, StoredChain } from '../state/chain/stored-chain.ts';
 import { WriteQueue, type Writes } from '../state/chain/write-queue.ts';
 import { apply, partsOf, type Records } from '../state/level/memory-store.ts';
 
@@ -54,7 +55,7 @@ export class Disk {
 }
 
 /** The chain's store over a disk: reads see what was written, whether it will survive or not. */
-export class DiskStore extends Chain {
+export class DiskStore extends StoredChain {
   private readonly disk: Disk;
   private readonly seen: Records;
 

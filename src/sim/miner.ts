@@ -88,8 +88,8 @@ export class Miner implements Authoring {
   private step(input: AuthorInput): void {
     const { node } = this;
     node.guard(() => {
-      const now = node.vice?.stamps?.(node, node.now) ?? node.now;
-      for (const effect of this.author.step(now, input)) {
+      const wall = node.vice?.stamps?.(node, node.wall) ?? node.wall;
+      for (const effect of this.author.step(node.now, input, wall)) {
         if (effect.type === 'block') node.onChain({ type: 'block', block: effect.block });
         if (effect.type === 'invalid') node.onPool({ type: 'invalid', hashes: effect.hashes });
       }

@@ -43,7 +43,7 @@ export class SimNode {
   readonly inbox = new Inbox();
   readonly authoring: Authoring;
   vice: Vice | undefined;
-  /** How far its clock is ahead. */
+  /** How far its clock on the wall is ahead. */
   skewMs: Millis = 0;
   isUp = false;
   crashes = 0;
@@ -69,8 +69,14 @@ export class SimNode {
     this.authoring = place.world.authoring(this);
   }
 
+  /** Of the clock that only runs forward. */
   get now(): Millis {
-    return this.place.clock.now + this.skewMs;
+    return this.place.clock.now;
+  }
+
+  /** Of the clock on the wall. */
+  get wall(): Millis {
+    return this.now + this.skewMs;
   }
 
   // ---- life
@@ -155,7 +161,7 @@ export class SimNode {
       genesis: world.genesis.hash,
       chain,
       pool,
-      vet: (now, header, opening) => chain.vet(now, header, opening),
+      vet: (_, header, opening) => chain.vet(this.wall, header, opening),
     });
     const accusation = (proof: DoubleProof) => world.accusation(store, proof);
     const evidence = new Evidence({ runtime: world.runtime, store, accusation });
@@ -200,7 +206,7 @@ export class SimNode {
   onChain(input: ChainInput): void {
     this.guard(() => {
       const { chain } = this.machines;
-      for (const effect of chain.step(this.now, input)) this.perform(effect, input);
+      for (const effect of chain.step(this.now, input, this.wall)) this.perform(effect, input);
       this.wake('chain', chain.wakeAt());
     });
   }

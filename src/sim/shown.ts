@@ -40,5 +40,6 @@ export function shownStatus(node: SimNode): Status {
     totalDifficulty,
     finalizedNumber: finalized.number,
     finalizedHash: finalized.hash,
+    time: BigInt(node.wall),
   };
 }

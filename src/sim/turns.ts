@@ -50,7 +50,7 @@ export class Turns implements Authoring {
 
   private get now(): Millis {
     const { node } = this;
-    return node.vice?.stamps?.(node, node.now) ?? node.now;
+    return node.vice?.stamps?.(node, node.wall) ?? node.wall;
   }
 
   private machineAt(now: Millis, lastSealed: number | undefined): SlotsAuthor {

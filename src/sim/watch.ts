@@ -308,8 +308,8 @@ export class Watch {
 
   private head(node: SimNode, best: BlockRef): void {
     const { timestamp } = metaOf(node.machines.store, best.hash);
-    if (timestamp > node.now + MAX_DRIFT_MS) {
-      this.report('future', node.name, `#${best.number} is ${timestamp - node.now} ms ahead`);
+    if (timestamp > node.wall + MAX_DRIFT_MS) {
+      this.report('future', node.name, `#${best.number} is ${timestamp - node.wall} ms ahead`);
     }
   }
 

@@ -57,7 +57,10 @@ export interface Settlement {
   readonly dropped: readonly BlockRef[];
 }
 
-/** Sizes for metrics. */
+/** Blocks above `settled`, of all branches: a chain whose finality stopped grows for nine days at 12 s, not longer. */
+export const MAX_UNSETTLED = 65_536;
+
+/** Sizes. */
 export interface StoreStats {
   /** Blocks above `settled`. */
   readonly unsettled: number;
@@ -112,8 +115,6 @@ export interface ChainStore {
   /** Takes back at most `count` unsettled blocks from the head of the chain; returns how many. */
   revert(count: number): number;
   putJustification(hash: Bytes, justification: Bytes): void;
-  /** Forgets the opening of a block, if there is one. */
-  dropOpening(hash: Bytes): void;
   /** Small named records (votes, slashing protection), at most 64 names and 1 MiB together. */
   aux(name: string): Bytes | undefined;
   putAux(name: string, value: Bytes | undefined): void;

@@ -15,7 +15,7 @@ import type {
   PeerId,
 } from './messages.ts';
 import { Fields, headerHash, shortId, shortIdKey } from './messages.ts';
-import type { DownloadedBlock } from './pursuit.ts';
+import type { Blame, DownloadedBlock } from './pursuit.ts';
 
 export const MAX_PENDING = 64;
 export const MAX_PER_PEER = 8;
@@ -166,8 +166,8 @@ export class Announcements {
     this.pending.delete(key);
   }
 
-  /** The import refused it. `retry` asks for it again, whole; `blamed` is the peer whose fault it is, if anybody's. */
-  refused(key: string, blame: 'block' | 'sender' | 'nobody'): { readonly blamed: PeerId | undefined } {
+  /** The import refused it: it is asked for whole if what came beside the header was wrong. `blamed`: if a peer is. */
+  refused(key: string, blame: Blame): { readonly blamed: PeerId | undefined } {
     const pending = this.pending.get(key);
     if (pending === undefined) return { blamed: undefined };
     if (blame === 'sender') {

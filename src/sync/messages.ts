@@ -72,6 +72,8 @@ export const Status = struct({
   totalDifficulty: u256,
   finalizedNumber: u32,
   finalizedHash: hash,
+  /** Unix time in milliseconds, as its clock says: for whoever wants to know how his own stands. */
+  time: u64,
 });
 export type Status = Of<typeof Status>;
 

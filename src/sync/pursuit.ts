@@ -10,6 +10,7 @@ import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { BlockData, BlocksRequest, BlocksResponse, PeerId } from './messages.ts';
 import { Fields, headerHash, linkOf, MAX_BLOCKS, MAX_RESPONSE_BYTES } from './messages.ts';
 import type { SyncFault } from './peers.ts';
+import { MAX_OPEN } from './requests.ts';
 
 /** Headers ahead of the import: 1,024 x 0.4 KB as they are, 16 MiB at the worst. */
 export const MAX_AHEAD = 1_024;
@@ -52,6 +53,12 @@ export interface DownloadedBlock {
   /** Who sent the body. */
   readonly from: PeerId;
 }
+
+/**
+ * Whose fault a refused block is: of its header's author and whoever builds on him, of the sender of its body, or of
+ * nobody. In the words of consensus/block-error.ts: two rooms of one floor do not see each other.
+ */
+export type Blame = 'block' | 'sender' | 'nobody';
 
 /** What sync sees of our own chain. */
 export interface ChainView {
@@ -201,7 +208,7 @@ export class Pursuit {
   }
 
   /** The import refused a block; who sent it, when the fault is in what was sent for this header. */
-  refused(key: string, blame: 'block' | 'sender' | 'nobody'): PeerId | undefined {
+  refused(key: string, blame: Blame): PeerId | undefined {
     const slot = this.slots.find((one) => one.key === key);
     if (slot === undefined || slot.block === undefined) return undefined;
     if (blame === 'block') {
@@ -412,7 +419,7 @@ function canAsk(slot: Slot | undefined, source: Source): slot is Slot {
 
 function leastBusy(sources: readonly Source[], open: ReadonlyMap<PeerId, number>, slot: Slot): Source | undefined {
   let best: Source | undefined;
-  let bestOpen = 2;
+  let bestOpen = MAX_OPEN;
   for (const source of sources) {
     const count = open.get(source.id) ?? 0;
     if (count >= bestOpen || !canAsk(slot, source)) continue;

@@ -21,6 +21,7 @@ import type {
 import { headerHash } from './messages.ts';
 import { type Peer, Peers, type SyncFault } from './peers.ts';
 import {
+  type Blame,
   type ChainView,
   type Checkpoint,
   type DownloadedBlock,
@@ -34,7 +35,7 @@ import { type OpenRequest, Requests } from './requests.ts';
 const SYNCING_BEHIND = 5;
 const SHORT_ANSWERS_ALLOWED = 3;
 
-/** What the import of a header would say, by its opening and ticket alone: see consensus/import. */
+/** What the chain says of a header with its opening before its body is known: `Chain.vet` in consensus/chain.ts. */
 export type Vetting = 'fits' | 'orphan' | 'stale' | 'refused';
 
 export interface SyncWorld {
@@ -45,9 +46,6 @@ export interface SyncWorld {
   readonly pool: PoolView;
   vet(now: Millis, header: Bytes, opening: Bytes): Vetting;
 }
-
-/** Whose fault a refused block is: its header's author and whoever builds on him, the sender of its body, or nobody. */
-export type Blame = 'block' | 'sender' | 'nobody';
 
 export type SyncInput =
   | { readonly type: 'connected' | 'disconnected'; readonly peer: PeerId }

@@ -11,7 +11,7 @@
 import { assert, must } from '../base/assert.ts';
 import { type Bytes, equal } from '../base/bytes.ts';
 import type { Header } from '../primitives/header.ts';
-import type { WarpProof } from '../primitives/warp.ts';
+import { WARP_BYTES, type WarpProof } from '../primitives/warp.ts';
 import type { StateTree } from '../state/tree.ts';
 import { CHUNK_LIMITS } from '../state/trie/chunk.ts';
 import { orderedRoot } from '../state/trie/root.ts';
@@ -30,7 +30,7 @@ const MAX_ASKED = 2;
 const BEHIND = 256;
 /** Headers between a checkpoint and the next proven block; sets last for fewer. */
 const MAX_LINK = 65_536;
-/** A piece of a proof that is neither the last nor this long is a drip. */
+/** A piece of a proof that is neither the last nor has so many fragments is a drip, unless it is full (WARP_BYTES). */
 const LEAST_FRAGMENTS = 16;
 /** That nobody proves anything is believed after this: then all blocks are fetched. */
 const NOTHING_MS = 10_000;
@@ -456,8 +456,9 @@ function fromHash(value: Bytes, fields: number, max: number): BlocksRequest {
   return { fields, from: { type: 'Hash', value }, descending: true, max };
 }
 
+/** Whether a piece of a proof ends here because it holds as much as an answer may. */
 function isLong({ fragments }: WarpProof): boolean {
   let bytes = 0;
   for (const { header, justification } of fragments) bytes += header.length + justification.length;
-  return bytes >= CHUNK_LIMITS.bytes;
+  return bytes >= WARP_BYTES;
 }

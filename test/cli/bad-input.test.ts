@@ -33,6 +33,8 @@ const QUIET = ['--no-miner', '--no-checker', '--no-mdns', '--port', '0'];
 test('an unknown flag, command or value is named', () => {
   refused(maitoken('--no-such-flag'), /--no-such-flag/);
   refused(maitoken('frobnicate'), /frobnicate/);
+  refused(maitoken('constructor'), /no command 'constructor'/);
+  refused(maitoken('key', 'toString'), /toString/);
   refused(maitoken('--rpc-port', 'many'), /--rpc-port many/);
   refused(maitoken('--alice', '--bob'), /--alice and --bob/);
   refused(maitoken('miner', '--threads', '0', '--alice'), /--threads 0/);

@@ -123,6 +123,10 @@ test('an inserted key lies under its Substrate name, sealed, readable by its own
   const plain = await maitoken('key', 'insert', ...at);
   assert.equal(plain.code, 2);
   assert.match(plain.err, /--password-filename/);
+  const nothing = secret('nothing', '');
+  const empty = await maitoken('key', 'insert', ...at, '--password-filename', nothing);
+  assert.equal(empty.code, 2);
+  assert.ok(empty.err.startsWith(`--password-filename ${nothing}: the passphrase is empty`), empty.err);
 });
 
 test('a node does not start on keys that it cannot open or that others can read', async () => {

@@ -109,8 +109,13 @@ for (const [code, what, options, change] of REFUSALS) {
 
 test('a slot that has not come is held, one further away refused, and nobody is to blame', () => {
   const { node, block } = third({});
-  node.now = block.timestamp - MAX_DRIFT_MS - 1;
-  assert.ok(effectOf(node.give(block), 'held'));
+  // A quarter of a slot before it: else it would end the turns between the parent and it before they came.
+  node.now = block.slot * T - T / 4 - 1;
+  assert.deepEqual(effectOf(node.give(block), 'held')?.until, node.now + 1);
+  node.now++;
+  const effects = [...node.chain.step(node.now, { type: 'tick' })];
+  while (node.chain.wakeAt() === 0) effects.push(...node.chain.step(node.now, { type: 'tick' }));
+  assert.equal(effectOf(effects, 'head')?.best.number, 3);
   const far = node.make({ slot: block.slot + 40 });
   node.now = far.slot * T - MAX_DRIFT_MS - MAX_HOLD_MS - 1;
   assert.equal(node.chain.vet(node.now, far.header, far.opening), 'stale');

@@ -292,7 +292,6 @@ export interface NodeOptions {
   readonly store?: MemoryStore;
   readonly finality?: Finality;
   readonly rules?: ConsensusRules;
-  readonly openingsKept?: number;
 }
 
 /** A store with the machine on top of it, and everything that the machine ever said. */
@@ -308,7 +307,6 @@ export class Node {
       rules: options.rules ?? consensusRules,
       store: this.store,
       finality: options.finality ?? new DepthFinality(1_000),
-      ...(options.openingsKept === undefined ? {} : { openingsKept: options.openingsKept }),
     });
   }
 

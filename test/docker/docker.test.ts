@@ -31,7 +31,16 @@ const instructions = read('Dockerfile')
 
 /** What the node serves. */
 async function served(): Promise<Set<string>> {
-  const nothing = { best: 0, finalized: 0, syncTarget: 0, isSyncing: false, peers: 0, syncPeers: 0, queuedBlocks: 0 };
+  const nothing = {
+    best: 0,
+    finalized: 0,
+    syncTarget: 0,
+    isSyncing: false,
+    peers: 0,
+    syncPeers: 0,
+    clockSkew: 0,
+    queuedBlocks: 0,
+  };
   const sample = {
     ...nothing,
     readyTransactions: 0,

@@ -114,6 +114,32 @@ test('after a failed write no machine is stepped any more, and nothing is told',
   assert.deepEqual(happened, ['block', 'DiskError', 'others', 'others', 'others', 'others']);
 });
 
+test('what waits hangs on the clock that only runs forward, whatever is done to the one on the wall', async () => {
+  const clock = { steady: 1_000, wall: 1_000 };
+  const stepped: number[] = [];
+  const parts = {
+    clocks: { steady: () => clock.steady, wall: () => clock.wall },
+    chain: {
+      step(now: number, _input: ChainInput, wall: number) {
+        stepped.push(now, wall);
+        return [];
+      },
+      // 20 ms after it was stepped last.
+      wakeAt: () => (stepped.length < 4 ? (stepped.at(-2) ?? 0) + 20 : undefined),
+    },
+    sync: { step: () => [], wakeAt: () => undefined },
+    network: { onGossip() {}, onPeer() {}, handle() {}, peers: () => [] },
+  };
+  const drive = new Drive(parts as unknown as DriveParts);
+  drive.start();
+  // Back by an hour: a timer that went by it would wait as long.
+  clock.wall -= 3_600_000;
+  clock.steady += 20;
+  while (stepped.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  drive.stop();
+  assert.deepEqual(stepped, [1_000, 1_000, 1_020, -3_599_000]);
+});
+
 test('while blocks may not be made no miner counts and no ticket is taken', async () => {
   const counts: number[] = [];
   const best = { hash: new Uint8Array(32), number: 7 };
@@ -130,11 +156,11 @@ test('while blocks may not be made no miner counts and no ticket is taken', asyn
   };
   const drive = new Drive(parts as unknown as DriveParts);
   drive.addMiner();
-  drive.setAuthoring(false);
+  drive.setAuthoring(false, 'disk');
   const leave = drive.addMiner();
   assert.deepEqual(await drive.submitTicket({} as Submission), { error: { code: 'UnknownTemplate', best } });
   leave();
-  drive.setAuthoring(true);
+  drive.setAuthoring(true, 'disk');
   assert.deepEqual(counts, [1, 0, 0, 0, 1]);
 });
 

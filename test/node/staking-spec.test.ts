@@ -67,7 +67,7 @@ test('validators, voters and bootstrap seats of a spec stand in its genesis', ()
 });
 
 test('seats by lot of a third, sessions shorter than settling and bonds of nothing are refused', () => {
-  assert.throws(() => parseChainSpec(withStake({ seats: 27, lots: 9 }), 'x'), /less than a third/);
+  assert.throws(() => parseChainSpec(withStake({ seats: 27, lots: 9 }), 'x'), /lots: less than a third of seats/);
   assert.throws(() => parseChainSpec(withStake({ sessionBlocks: 4 }), 'x'), /more than consensus.settleDepth/);
   assert.throws(() => parseChainSpec(withStake({ minBond: '0' }), 'x'), /minBond/);
   assert.throws(() => parseChainSpec(withStake({ bondingEras: 2 }), 'x'), /bondingEras/);

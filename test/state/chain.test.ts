@@ -12,7 +12,7 @@ type Step =
   | { type: 'append'; parent: number; salt: number }
   | { type: 'best' | 'settle'; pick: number }
   | { type: 'revert'; count: number }
-  | { type: 'justify' | 'dropOpening'; pick: number }
+  | { type: 'justify'; pick: number }
   | { type: 'flush' | 'reload' | 'crash' };
 
 // Four thousand blocks with the plain hash would take ten seconds.
@@ -23,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ type: fc.constant('append' as const), parent: fc.nat({ max: 5 }), salt: pick }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constantFrom('best' as const, 'settle' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('revert' as const), count: fc.nat({ max: 4 }) }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('justify' as const, 'dropOpening' as const), pick }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('justify' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constantFrom('flush' as const, 'reload' as const, 'crash' as const) }) },
 );
 
@@ -157,14 +157,6 @@ test('any sequence of imports, choices, settlements, reversals and crashes leave
           await store.flush(false);
           durable = { records: new Map(store.records), model: copyOf(model) };
           if (s.type === 'reload') store = MemoryStore.load(new Map(store.records), WINDOW);
-        } else if (s.type === 'dropOpening') {
-          const block = model.above[s.pick % Math.max(model.above.length, 1)];
-          if (block === undefined) continue;
-          store.dropOpening(block.hash);
-          const { opening: _, ...without } = block;
-          const next: Truth = { ...without, opening: undefined };
-          model.above[model.above.indexOf(block)] = next;
-          if (model.best === block) model.best = next;
         } else perform(store, model, s);
       }
       assertIs(store, model);

@@ -33,6 +33,7 @@ const status = record({
   totalDifficulty: fc.bigInt(0n, (1n << 256n) - 1n),
   finalizedNumber: u32,
   finalizedHash: hash,
+  time: fc.bigInt(0n, (1n << 64n) - 1n),
 });
 const request = record({
   fields: fc.nat(7),

@@ -254,6 +254,7 @@ export class Host {
       totalDifficulty: best.totalDifficulty,
       finalizedNumber: finalized.number,
       finalizedHash: finalized.hash,
+      time: BigInt(this.net.now),
     };
   }
 

@@ -7,9 +7,9 @@ import { Header, headerHash } from '../../src/primitives/header.ts';
 import { MAX_PENDING, MAX_PER_PEER } from '../../src/sync/announcements.ts';
 import { announcementOf, type BlocksRequest, type BlocksResponse, type Status } from '../../src/sync/messages.ts';
 import { STATUS_EVERY_MS } from '../../src/sync/peers.ts';
-import { BODY_WINDOW, MAX_AHEAD, MAX_IMPORTING } from '../../src/sync/pursuit.ts';
+import { type Blame, BODY_WINDOW, MAX_AHEAD, MAX_IMPORTING } from '../../src/sync/pursuit.ts';
 import { MAX_OPEN, REQUEST_TIMEOUT_MS } from '../../src/sync/requests.ts';
-import { type Blame, Sync, type SyncEffect, type SyncInput, type Vetting } from '../../src/sync/sync.ts';
+import { Sync, type SyncEffect, type SyncInput, type Vetting } from '../../src/sync/sync.ts';
 
 interface Link {
   readonly number: number;
@@ -221,6 +221,7 @@ function statusOf(peer: FakePeer): Status {
     totalDifficulty: peer.claims ?? BigInt(best.number),
     finalizedNumber: peer.finalized ?? 0,
     finalizedHash: GENESIS.hash,
+    time: 0n,
   };
 }
 

@@ -154,6 +154,7 @@ class Lab {
         totalDifficulty: 1n,
         finalizedNumber: answers.claims,
         finalizedHash: new Uint8Array(32),
+        time: 0n,
       };
       this.later(() => this.step({ type: 'status', peer, status }));
       return;

@@ -24,7 +24,7 @@ const SUBCOMMANDS: Readonly<Record<string, { readonly run: Subcommand; readonly 
 const REFUSALS = ['NpyError', 'InputError', 'RuntimeError', 'KernelsFileError', 'SafetensorsError'];
 
 /** `maitoken engine model|compile|run`. Resolves with the exit code: 1 for a refusal, 2 for a wrong command line. */
-export async function engineCommand(argv: string[], io: EngineOutput): Promise<number> {
+export async function engineCommand(argv: readonly string[], io: EngineOutput): Promise<number> {
   const [name = '', ...rest] = argv;
   const subcommand = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
   if (subcommand === undefined) {

@@ -86,7 +86,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 /** `maitoken key` and one of SUBCOMMANDS. */
 export async function keyCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
   const [name = '', ...rest] = argv;
-  const run = SUBCOMMANDS[name];
+  const run = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
   if (run) return await run(rest, terminal);
   const names = Object.keys(SUBCOMMANDS).join(', ');
   if (name === '--help' || name === '-h') {

@@ -11,7 +11,7 @@ import { type Bytes, equal } from '../../base/bytes.ts';
 import { type GrandpaStage, type SignedPrecommit, type Target, voteMessage } from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import { type Ancestry, standsOn, VoteGraph, type VoteStage } from './vote-graph.ts';
-import type { Voter, VoterSet } from './voter-set.ts';
+import type { SetMember, VoterSet } from './voter-set.ts';
 
 /** A vote as it was signed: see voteMessage for the bytes. */
 export interface SignedVote {
@@ -142,7 +142,7 @@ export class Round {
   import(vote: SignedVote, isSigned = false): VoteResult {
     const fault = misplaced(vote, this.setup);
     if (fault !== undefined) return { type: 'refused', fault };
-    const voter = this.setup.voters.get(vote.id) as Voter;
+    const voter = this.setup.voters.get(vote.id) as SetMember;
     if (vote.stage === 'primaryPropose') return this.importProposal(vote, isSigned);
     const kept = this.kept[vote.stage].get(voter.index);
     if (kept === undefined) return this.importFirst(vote, voter, vote.stage, isSigned);
@@ -220,7 +220,7 @@ export class Round {
     return { type: 'counted' };
   }
 
-  private importFirst(vote: SignedVote, voter: Voter, stage: VoteStage, isSigned: boolean): VoteResult {
+  private importFirst(vote: SignedVote, voter: SetMember, stage: VoteStage, isSigned: boolean): VoteResult {
     if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     // A vote below the base supports nothing that the round is about, but its voter has spoken.
     const below = vote.target.number < this.setup.base.number;
@@ -232,7 +232,7 @@ export class Round {
   }
 
   /** The block of a second vote need not be known: wherever it stands, it counts there and everywhere else. */
-  private importSecond(stage: VoteStage, vote: SignedVote, voter: Voter, kept: Kept): VoteResult {
+  private importSecond(stage: VoteStage, vote: SignedVote, voter: SetMember, kept: Kept): VoteResult {
     const [first] = kept.votes;
     this.graph.equivocate(stage, voter.weight, kept.placed ? first.target : undefined);
     this.kept[stage].set(voter.index, { votes: [first, vote], placed: kept.placed });
@@ -278,7 +278,7 @@ function byHeight(a: { readonly target: Target }, b: { readonly target: Target }
   return a.target.number - b.target.number;
 }
 
+/** Whether a block of this hash and height is here: a second vote may be for one that is not, or for a false height. */
 function isBlock(tree: Ancestry, target: Target): boolean {
-  const found = tree.ancestor(target.hash, target.number);
-  return found !== undefined && equal(found.hash, target.hash);
+  return standsOn(tree, target, target);
 }

@@ -9,7 +9,7 @@ import { assert, must } from '../../base/assert.ts';
 import { type Bytes, compare, toHex } from '../../base/bytes.ts';
 import type { AuthorityList } from '../../primitives/justification.ts';
 
-export interface Voter {
+export interface SetMember {
   /** The ed25519 key. */
   readonly id: Bytes;
   readonly weight: bigint;
@@ -20,11 +20,11 @@ export interface Voter {
 const MAX_TOTAL = 2n ** 64n - 1n;
 
 export class VoterSet {
-  readonly voters: readonly Voter[];
+  readonly voters: readonly SetMember[];
   readonly total: bigint;
   /** The weight from which on it is a supermajority. */
   readonly threshold: bigint;
-  private readonly byKey = new Map<string, Voter>();
+  private readonly byKey = new Map<string, SetMember>();
 
   private constructor(weights: readonly (readonly [Bytes, bigint])[], total: bigint) {
     this.voters = weights.map(([id, weight], index) => ({ id, weight, index }));
@@ -51,7 +51,7 @@ export class VoterSet {
     );
   }
 
-  get(id: Bytes): Voter | undefined {
+  get(id: Bytes): SetMember | undefined {
     return this.byKey.get(toHex(id));
   }
 
@@ -61,7 +61,7 @@ export class VoterSet {
   }
 
   /** Who proposes in a round. */
-  primary(round: bigint): Voter {
+  primary(round: bigint): SetMember {
     assert(round >= 0n, 'rounds count from zero');
     return must(this.voters[Number(round % BigInt(this.voters.length))], 'a set is never empty');
   }

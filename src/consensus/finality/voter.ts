@@ -87,8 +87,6 @@ export type VoterInput =
   | { readonly type: 'catchUpAsked'; readonly peer: string; readonly round: bigint }
   /** A block came, or the best one changed. */
   | { readonly type: 'head' }
-  /** Finalized by sync. */
-  | { readonly type: 'finalized'; readonly block: BlockRef }
   | { readonly type: 'tick' };
 
 export type VoterEffect =
@@ -204,9 +202,6 @@ export class Voter {
         this.tried = new WeakMap();
         this.placeHeld();
         this.useProof();
-        break;
-      case 'finalized':
-        if (input.block.number > this.finalized.number) this.finalized = input.block;
         break;
       case 'tick':
         break;

@@ -1,9 +1,9 @@
 /**
  * # Watermark: how far the holder of a key has voted, told in a file that outlives the database.
  *
- * Always true: a mark only rises; it holds the votes of the last two rounds that its key spoke in, so that a voter
- * whose database is older than its votes can say them again: without them a round that needs his vote would never end,
- * since nobody else repeats it and another one he must not cast.
+ * Always true: a mark only rises; it holds the last six votes of its key, and with them all of the last two rounds that
+ * the key spoke in, so that a voter whose database is older than its votes can say them again: without them a round
+ * that needs his vote would never end, since nobody else repeats it and another one he must not cast.
  */
 import type { Bytes } from '../../base/bytes.ts';
 import type { GrandpaStage } from '../../primitives/justification.ts';
@@ -22,7 +22,7 @@ export interface Watermark {
 
 /** The order in which one voter speaks in a round. */
 const STAGES: readonly GrandpaStage[] = ['primaryPropose', 'prevote', 'precommit'];
-/** Of two rounds: whoever is further behind learns how they ended from others. */
+/** Two rounds of a primary, three of others: whoever is further behind learns how rounds ended from others. */
 export const MAX_MARK_VOTES = 2 * STAGES.length;
 
 type Place = Pick<Watermark, 'setId' | 'round' | 'stage'>;

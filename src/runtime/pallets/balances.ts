@@ -4,6 +4,10 @@
  * Always true: what accounts hold free and reserved, and what pallets hold besides, sums to `TotalIssuance`;
  * `TotalIssuance + Burned` is what genesis made; nobody holds a crumb under `ExistentialDeposit`. Nothing here mints.
  * The rules of when an account opens, closes and may spend are those of Substrate's pallet of the same name.
+ *
+ * A pallet is declared (balances/state.ts: storage, constants, events, errors), and then behaves: here are its calls,
+ * its part of genesis and what holds after every block. How units move is in balances/moves.ts. In a call `at` is the
+ * world through this pallet: `at.signer`, `at.state`, `at.const`, `at.emit`, and `at.use` for another pallet's.
  */
 import { bool, compact, tuple, vec } from '../../codec/index.ts';
 import type { Chain } from '../chain.ts';
@@ -31,10 +35,12 @@ export {
   unreserve,
 } from './balances/reserves.ts';
 
+/** Picoseconds of a transfer beside its reads and writes. */
 const TRANSFER_PS = 50_000_000n;
 
 export const Balances = rules(BalancesDeclared, {
-  // Calls of the origin `root` are for a governance to come: no account can make them.
+  // Indices are Substrate's, which has given up 1 and 7. Calls of the origin `root` are for a governance to come: no
+  // account can make them.
   calls: {
     transfer_allow_death: {
       index: 0,

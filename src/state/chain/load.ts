@@ -11,7 +11,6 @@ import { bytesOf, keyOf } from '../key.ts';
 import type { Base, BlockRef } from '../store.ts';
 import { StateTree } from '../tree.ts';
 import type { StateVersion } from '../trie/node.ts';
-import { type ChainParts, heightBytes } from './chain.ts';
 import {
   AUX_KEY,
   Aux,
@@ -33,6 +32,7 @@ import {
   SCHEMA,
 } from './records.ts';
 import { States } from './states.ts';
+import { type ChainParts, heightBytes } from './stored-chain.ts';
 import { Tail, type TailBlock } from './tail.ts';
 import type { RecordSource, WriteQueue, Writes } from './write-queue.ts';
 

@@ -2,14 +2,12 @@
  * # Tail: the tree of blocks above the settled one, in memory.
  *
  * Always true: every block hangs below the settled block; the canonical line runs from it to the best block without a
- * gap. At most MAX_TAIL blocks: a chain whose finality stopped grows for nine days at 12 s before it is refused more.
+ * gap. At most MAX_UNSETTLED blocks: whoever adds looks first whether there is room.
  */
 import { assert, must } from '../../base/assert.ts';
 import type { Bytes } from '../../base/bytes.ts';
 import { StoreError } from '../errors.ts';
-import type { BlockRef } from '../store.ts';
-
-const MAX_TAIL = 65_536;
+import { type BlockRef, MAX_UNSETTLED } from '../store.ts';
 
 /** A block of the tail, or the settled block at its foot. */
 export interface TailBlock extends BlockRef {
@@ -65,7 +63,7 @@ export class Tail {
   }
 
   add(parent: TailBlock, block: Omit<TailBlock, 'parent' | 'children' | 'number'>): TailBlock {
-    if (this.size >= MAX_TAIL) throw new StoreError('TooManyBlocks', `${this.size} blocks above the settled one`);
+    if (this.size >= MAX_UNSETTLED) throw new StoreError('TooManyBlocks', `${this.size} blocks above the settled one`);
     const added: TailBlock = { ...block, number: parent.number + 1, parent, children: [] };
     parent.children.push(added);
     this.byName.set(added.name, added);

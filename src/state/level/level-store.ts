@@ -9,9 +9,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
-import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, type Loaded, loaded, readHead, statePages } from '../chain/load.ts';
 import { COUNTED, heightKey, SCHEMA, STATE_COLUMN } from '../chain/records.ts';
+import { type ChainParts, type Pruning, StoredChain } from '../chain/stored-chain.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue } from '../chain/write-queue.ts';
 import { StoreError } from '../errors.ts';
@@ -77,7 +77,7 @@ interface Files {
   readonly reach: Reach;
 }
 
-export class LevelStore extends Chain implements DurableStore {
+export class LevelStore extends StoredChain implements DurableStore {
   private readonly files: Files;
   private anchored: number;
   private failure: unknown;

@@ -1,8 +1,8 @@
 /** # MemoryStore: the chain of `--tmp` and of tests: the logic of the disk over a Map that dies with the process. */
 import type { Bytes } from '../../base/bytes.ts';
-import { Chain, type ChainParts, type Pruning } from '../chain/chain.ts';
 import { firstBatch, type Genesis, loaded, readHead, statePages } from '../chain/load.ts';
 import { COUNTED, heightKey, STATE_COLUMN } from '../chain/records.ts';
+import { type ChainParts, type Pruning, StoredChain } from '../chain/stored-chain.ts';
 import { Verification } from '../chain/verify.ts';
 import { WriteQueue, type Writes } from '../chain/write-queue.ts';
 import { bytesOf } from '../key.ts';
@@ -11,7 +11,7 @@ import type { Base, DurableStore } from '../store.ts';
 /** Flushed records by key in string form. */
 export type Records = Map<string, Bytes>;
 
-export class MemoryStore extends Chain implements DurableStore {
+export class MemoryStore extends StoredChain implements DurableStore {
   /** What a disk would hold now. */
   readonly records: Records;
 

@@ -247,6 +247,30 @@ test('where less was heard than finality takes nobody leaves: one vote in a stan
   );
 });
 
+test('finality counts as standing still from the second era without a supermajority of votes, until there is one', () => {
+  const chain = chainOf();
+  const stands = () => {
+    const { LastHeard, ActiveEra } = chain.staking;
+    return [LastHeard.get(), ActiveEra.get()?.index];
+  };
+  chain.block();
+  note(chain, v(0), v(1));
+  assert.deepEqual(stands(), [undefined, 0], 'two of four do not make anything final');
+  note(chain, v(2));
+  assert.deepEqual(stands(), [0, 0]);
+  const [seat] = chain.staking.ErasSeats.get(0);
+  assert.equal(chain.staking.HeardWeight.get(), 3n * (seat?.weight ?? 0n));
+  chain.toEra(1);
+  chain.block();
+  assert.equal(chain.staking.HeardWeight.get(), 0n);
+  note(chain, v(0), v(1));
+  chain.toEra(2);
+  chain.block();
+  assert.deepEqual(stands(), [0, 2]);
+  note(chain, v(0), v(1), v(2));
+  assert.deepEqual(stands(), [2, 2]);
+});
+
 test('a bootstrap seat that was not heard sits the next era out', () => {
   const chain = chainOf({ stakers: [], bootstrap: V, keyed: V });
   chain.block();

@@ -58,7 +58,7 @@ export function noteVote(roll: RollCall): CallRule<typeof GrandpaDeclared, Args>
     index: 3,
     doc: 'Shows a precommit of a validator of the present set for a block of this era: it is not silent.',
     args,
-    weight: rw(10, 2, CHECK_PS),
+    weight: rw(12, 4, CHECK_PS),
     origin: 'bare',
     class: 'Operational',
     paysFee: false,

@@ -7,6 +7,7 @@
  */
 import type { Bytes } from '../../../base/bytes.ts';
 import { expire, forget } from './endings.ts';
+import { putOff } from './standstill.ts';
 import { type Fragment, fragmentOf, type JobsScope, type StatusName } from './state.ts';
 import { replaceCheckers } from './verdicts.ts';
 import { draw } from './verification.ts';
@@ -20,7 +21,8 @@ export function workAgenda(at: JobsScope): void {
   for (const id of [...dueNow(at, Checks.keys()), ...dueNow(at, Deadlines.keys())]) {
     const fragment = fragmentOf(at, id);
     // A registration that lapsed earlier in this loop may have ended it.
-    if (fragment.due <= at.block.number) TAKE_UP[fragment.status.type](at, id, fragment);
+    if (fragment.due > at.block.number || putOff(at, id, fragment)) continue;
+    TAKE_UP[fragment.status.type](at, id, fragment);
   }
 }
 

@@ -19,7 +19,7 @@ import { checkDue } from './verdicts.ts';
 /** The beacon of this many blocks after the claim draws the segments (ECONOMY.md rule B). */
 const DRAW_DELAY = 2;
 /** Blocks for a reveal, and for opened wins, after the draw. */
-const REVEAL_BLOCKS = 20;
+export const REVEAL_BLOCKS = 20;
 
 const NOTHING = new Uint8Array(32);
 
@@ -27,7 +27,7 @@ const NOTHING = new Uint8Array(32);
  * The block in which a claim's segments are drawn: its beacon is settled then. At least 3 blocks after the claim, since
  * a block may be won with the fragment up to the second one, and what was won is drawn too.
  */
-function drawBlock(at: JobsScope, claimedAt: number): number {
+export function drawBlock(at: JobsScope, claimedAt: number): number {
   return claimedAt + DRAW_DELAY + Math.max(1, at.spec.settleDepth);
 }
 

@@ -15,6 +15,7 @@ import { type PlannedSeat, SessionDeclared, sessionAuthorities, sessionOf } from
 import { Timestamp } from '../timestamp.ts';
 import { bootstrapSeats, drop, holdAtGenesis, resultOf } from './election.ts';
 import { settleEra } from './pay.ts';
+import { countHeard, tolerated } from './standstill.ts';
 import { StakingDeclared, type StakingScope } from './state.ts';
 import type { EraSeat } from './types.ts';
 import { retire } from './voters.ts';
@@ -106,6 +107,7 @@ function beginEra(at: StakingScope, era: number, session: number, seats: readonl
   at.state.ErasSource.put(era, source);
   at.state.ErasStartSessionIndex.put(era, session);
   at.state.CurrentEra.put(era);
+  at.state.HeardWeight.delete();
   const start = at.use(Timestamp).state.Now.get();
   at.state.ActiveEra.put({ index: era, start: start === 0n ? undefined : start });
   if (seats !== undefined) {
@@ -139,11 +141,6 @@ function silentIn(at: StakingScope, era: number): Bytes[] {
   return silent.map(({ who }) => who);
 }
 
-/** The weight that may be missing while the rest finalizes (docs/spec/finality.md, section 1). */
-function tolerated(total: bigint): bigint {
-  return total === 0n ? 0n : (total - 1n) / 3n;
-}
-
 /** Whether a validator was heard in an era: it authored, or was noted. */
 function hearing(at: StakingScope, era: number): (who: Bytes) => boolean {
   const { individual } = at.state.ErasRewardPoints.get(era);
@@ -154,7 +151,9 @@ function hearing(at: StakingScope, era: number): (who: Bytes) => boolean {
 export function noteActive(chain: Chain, validator: Bytes): void {
   const at = chain.use(StakingDeclared);
   const era = at.state.ActiveEra.get()?.index;
-  if (era !== undefined && !at.state.ErasActive.has(era, validator)) at.state.ErasActive.put(era, validator, undefined);
+  if (era === undefined || at.state.ErasActive.has(era, validator)) return;
+  at.state.ErasActive.put(era, validator, undefined);
+  countHeard(at, era, validator);
 }
 
 /** The blocks of the era that the block being made is in, the first and the last, and whether it heard a validator. */

@@ -54,6 +54,8 @@ export const StakingDeclared = pallet('Staking', {
     ErasRounds: map('Why each seat by vote was given: the trace.', ERA, vec(types.RoundCodec, MAX_SEATS), []),
     ErasRewardPoints: map('Blocks that each validator authored.', ERA, types.EraRewardPoints, NO_POINTS),
     ErasActive: map('Who else was heard in an era.', [ERA, AccountId], unit),
+    HeardWeight: value('Weight of those who were heard by votes in the present era.', Balance, 0n),
+    LastHeard: value('The last era in which as much weight was heard as finality takes.', u32),
     Forgotten: value('Eras before this one are forgotten.', u32, 0),
 
     TotalBonded: value('Sum of what is bonded and not being unbonded.', Balance, 0n),

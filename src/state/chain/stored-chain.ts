@@ -1,5 +1,5 @@
 /**
- * # Chain: blocks and states of one chain over records that somebody else brings to the disk.
+ * # StoredChain: blocks and states of one chain over records that somebody else brings to the disk.
  *
  * Always true: what `best`, `settled` and the canonical line say is what the records say; each method leaves both in
  * step, so that any batch taken between two calls is a whole and consistent chain.
@@ -59,7 +59,7 @@ export interface ChainParts {
 const MAX_PRUNED_AT_ONCE = 64;
 const RECENT_BLOCKS = 512;
 
-export class Chain implements ChainStore {
+export class StoredChain implements ChainStore {
   readonly genesis: BlockRef;
   readonly base: number;
   protected readonly queue: WriteQueue;
@@ -239,11 +239,6 @@ export class Chain implements ChainStore {
     const key = blockKey('justification', number, nameOf(hash));
     if (this.queue.get(key) === undefined) this.counts.justification++;
     this.queue.put(key, justification);
-  }
-
-  dropOpening(hash: Bytes): void {
-    const number = this.number(hash);
-    if (number !== undefined) this.dropIfThere('opening', blockKey('opening', number, nameOf(hash)));
   }
 
   aux(name: string): Bytes | undefined {
