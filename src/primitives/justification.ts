@@ -42,8 +42,8 @@ export interface GrandpaJustification {
 
 // Above the largest authority set in use anywhere; a justification names each voter once.
 const MAX_PRECOMMITS = 2_048;
-// Votes reach ahead of the target by at most the finality lag, which stays below 64 blocks in health.
-const MAX_ANCESTRY = 4_096;
+/** Headers of a proof. Its votes reach ahead of the target by the finality lag at most, below 64 blocks in health. */
+export const MAX_ANCESTRY = 4_096;
 
 const SignedPrecommit: Codec<SignedPrecommit> = struct({ precommit: Target, signature: fixed(64), id: fixed(32) });
 

@@ -2,9 +2,10 @@
  * # Forks: blocks that are wanted by their hash: votes name blocks that no peer may have on its best chain.
  *
  * Always true: blocks are taken downward from the one wanted, each the parent of the one before by hash, until one of
- * ours is reached, and are handed on upward. At most MAX_WANTED wait, who only cost their hashes; one is fetched at a
- * time, at most MAX_DEPTH blocks and BUFFER_BYTES of it. A voter who names what does not exist costs a few questions
- * each time he is heard.
+ * ours is reached, and are handed on upward. At most MAX_WANTED wait, who only cost their hashes, MAX_OF_PEER of them
+ * named by one peer; one is fetched at a time, at most MAX_DEPTH blocks and BUFFER_BYTES of it. Who names what does not
+ * exist costs a few questions each time he is heard, and pushes out only what he named himself; of a full list, what
+ * those named who named most.
  */
 import { type Bytes, equal, toHex } from '../base/bytes.ts';
 import type { BlocksRequest, BlocksResponse, PeerId } from './messages.ts';
@@ -12,6 +13,8 @@ import { Fields, headerHash, linkOf, MAX_BLOCKS } from './messages.ts';
 import type { ChainView, DownloadedBlock } from './pursuit.ts';
 
 const MAX_WANTED = 32;
+/** Each brings all blocks below it, and a round's votes are for few different ones. */
+const MAX_OF_PEER = 8;
 /** An hour of blocks of 3 s: sides of a partition that lasted longer join by the best chain alone. */
 const MAX_DEPTH = 1_200;
 const BUFFER_BYTES = 32 * 1024 * 1024;
@@ -21,7 +24,7 @@ const MAX_TRIES = 4;
 interface Wanted {
   readonly hash: Bytes;
   readonly number: number;
-  /** Who named it, and then whoever is there. */
+  /** Who named it, the first of whom it counts for, and then whoever is there. */
   readonly holders: PeerId[];
 }
 
@@ -58,8 +61,34 @@ export class Forks {
       if (known.holders.length < MAX_TRIES && !known.holders.includes(peer)) known.holders.push(peer);
       return;
     }
-    if (this.wanted.size >= MAX_WANTED) return;
+    while (this.namedBy(peer) >= MAX_OF_PEER) this.forget(peer);
+    while (this.wanted.size >= MAX_WANTED) this.forget(this.greediest(peer));
     this.wanted.set(key, { hash, number, holders: [peer] });
+  }
+
+  /** How many of those that wait count for a peer. */
+  private namedBy(peer: PeerId): number {
+    return [...this.wanted.values()].filter(({ holders }) => holders[0] === peer).length;
+  }
+
+  /** Who named more than this peer did, and the most; otherwise this peer, if it named any. */
+  private greediest(peer: PeerId): PeerId {
+    let [most, named] = [peer, this.namedBy(peer)];
+    for (const { holders } of this.wanted.values()) {
+      const one = holders[0] as PeerId;
+      if (this.namedBy(one) > named) [most, named] = [one, this.namedBy(one)];
+    }
+    return most;
+  }
+
+  /** The oldest that counts for a peer counts for the next who named it, or is wanted no more. */
+  private forget(peer: PeerId): void {
+    for (const [key, { holders }] of this.wanted) {
+      if (holders[0] !== peer) continue;
+      holders.shift();
+      if (holders.length === 0) this.wanted.delete(key);
+      return;
+    }
   }
 
   /** What to ask now; `peers` are those who may be asked, in any order. */

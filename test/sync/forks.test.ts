@@ -142,19 +142,51 @@ test('a branch that leaves ours below the last final block is dropped when that 
   assert.deepEqual([imports, asked, reports], [[], [], []]);
 });
 
-test('one is fetched at a time, and of those that wait only so many are kept', () => {
+/** Blocks beside the chain, no two alike. */
+const forksOf = (count: number, salt = 1) =>
+  Array.from({ length: count }, (_, i) => first(grown(MAIN[5], 1, salt + i)));
+
+/** Which of these blocks are fetched, in order, whoever is asked having them all. */
+function fetched(desk: Desk, forks: readonly Link[], asked: ReturnType<Desk['missing']>): number[] {
+  const out: number[] = [];
+  for (let next = asked; next.length > 0; ) {
+    const { from } = first(next).ask;
+    const at = forks.findIndex(({ hash }) => from.type === 'Hash' && equal(hash, from.value));
+    out.push(at);
+    next = desk.answer(first(next).request, whole([forks[at] as Link])).asked;
+  }
+  return out;
+}
+
+test('one is fetched at a time, and of those that wait the last eight of a peer are kept', () => {
   const desk = new Desk('a');
-  const forks = Array.from({ length: 200 }, (_, salt) => first(grown(MAIN[5], 1, salt + 1)));
+  const forks = forksOf(200);
   const ask = desk.missing(first(forks), 'a');
   assert.equal(ask.length, 1);
   for (const fork of forks.slice(1)) assert.deepEqual(desk.missing(fork, 'a'), []);
-  let fetched = 0;
-  for (let next = ask; next.length > 0; ) {
-    const { from } = first(next).ask;
-    const fork = forks.find(({ hash }) => from.type === 'Hash' && equal(hash, from.value)) as Link;
-    const { imports, asked } = desk.answer(first(next).request, whole([fork]));
-    fetched += imports.length;
-    next = asked;
-  }
-  assert.equal(fetched, 33);
+  assert.deepEqual(fetched(desk, forks, ask), [0, 192, 193, 194, 195, 196, 197, 198, 199]);
+});
+
+test('who names many blocks pushes out what he named himself, and nothing that another named too', () => {
+  const desk = new Desk('liar', 'honest');
+  const forks = forksOf(100);
+  const ask = desk.missing(first(forks), 'honest');
+  desk.missing(forks[1] as Link, 'honest');
+  for (const at of [2, 3]) desk.missing(forks[at] as Link, 'liar');
+  desk.missing(forks[2] as Link, 'honest');
+  for (const fork of forks.slice(4)) desk.missing(fork, 'liar');
+  assert.deepEqual(fetched(desk, forks, ask), [0, 1, 2, 92, 93, 94, 95, 96, 97, 98, 99]);
+});
+
+test('a full list makes room for who has named less than others', () => {
+  const peers = ['a', 'b', 'c', 'd', 'e'];
+  const desk = new Desk(...peers);
+  const forks = forksOf(40);
+  const ask = desk.missing(first(forks), 'a');
+  for (let i = 0; i < 32; i++) desk.missing(forks[i + 1] as Link, peers[Math.floor(i / 8)] as string);
+  desk.missing(forks[33] as Link, 'e');
+  desk.missing(forks[34] as Link, 'a');
+  const got = fetched(desk, forks, ask);
+  assert.equal(got.length, 33);
+  assert.deepEqual([got.includes(33), got.includes(34), got.includes(1), got.includes(9)], [true, true, false, false]);
 });

@@ -6,8 +6,8 @@
  * watermark are on disk (`persist`). A peer's answer is read once for each question of ours, and a peer is answered
  * once in a round's half T; what is not of our set is dropped, except that it shows that others are ahead.
  *
- * It holds one voter, an entry for each unfinalized block, MAX_ANSWERED peers that were answered, and one time for each
- * vote of the two open rounds that was passed on again.
+ * It holds one voter, an entry for each unfinalized block, MAX_ANSWERED peers that were answered, MAX_ASKED that were
+ * asked, Questions, and one time for each vote of the two open rounds that was passed on again.
  */
 import { assert } from '../../base/assert.ts';
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
@@ -17,6 +17,7 @@ import type { BlockRef } from '../../state/store.ts';
 import type { Millis } from '../difficulty.ts';
 import type { Finality, FinalityEffect, FinalityInput, FinalityView } from './finality.ts';
 import { GadgetMessage, LastProof, MAX_ENDS, SetRecord, VoterMemoryCodec } from './message.ts';
+import { Questions } from './questions.ts';
 import type { Round, SignedVote, Verify } from './round.ts';
 import { SetChanges } from './set-changes.ts';
 import { Voter, type VoterChain, type VoterEffect, type VoterInput, type VoterKey } from './voter.ts';
@@ -55,6 +56,8 @@ const MEMORY = 'grandpa/voter';
 const LAST = 'grandpa/last';
 
 const MAX_ANSWERED = 256;
+/** Two are asked in T: an answer that takes longer than 2 T is not read. */
+const MAX_ASKED = 4;
 /** For a message that proves its sender wrong: five of them are a ban. */
 const FAULT_SCORE = -20;
 
@@ -68,9 +71,10 @@ export class Grandpa implements Finality {
   private voters: VoterSet | undefined;
   /** The blocks that ended the last sets, the newest last. */
   private ends: Bytes[] = [];
-  /** Whom a record was asked of; and whether the proof of the set's end was asked in this T. */
-  private catchUpFrom: string | undefined;
-  private proofAskedAt: Millis | undefined;
+  /** Who were asked for a record last and have not answered, the longest ago first. */
+  private catchUpFrom: readonly string[] = [];
+  /** For the proof of the set's end. */
+  private questions: Questions;
   /** Until this process has voted it listens in each set first: it may run beside another one with its key. */
   private hasVoted = false;
   /** When a peer was last answered, the longest ago first. */
@@ -82,6 +86,7 @@ export class Grandpa implements Finality {
   constructor(setup: GrandpaSetup) {
     assert(setup.keepEvery >= 1, 'proofs are stored at multiples of a height');
     this.setup = setup;
+    this.questions = new Questions(setup.gossipMs);
   }
 
   /** Undefined before the first step, and where the set is empty. */
@@ -137,8 +142,8 @@ export class Grandpa implements Finality {
     assert(set !== undefined && finalized !== undefined, 'a set votes on what stands on a final block');
     this.voters = VoterSet.of(set.authorities);
     this.voter = undefined;
-    this.catchUpFrom = undefined;
-    this.proofAskedAt = undefined;
+    this.catchUpFrom = [];
+    this.questions = new Questions(setup.gossipMs);
     this.repeated.clear();
     const { voters } = this;
     // A set of nobody finalizes nothing.
@@ -206,7 +211,7 @@ export class Grandpa implements Finality {
         this.out.push(effect);
         return;
       case 'askCatchUp':
-        this.catchUpFrom = effect.peer;
+        this.catchUpFrom = [...this.catchUpFrom.filter((peer) => peer !== effect.peer), effect.peer].slice(-MAX_ASKED);
         this.tell(effect.peer, { type: 'AskCatchUp', value: { setId: this.setId, round: effect.round } });
         return;
       case 'catchUp':
@@ -294,8 +299,8 @@ export class Grandpa implements Finality {
       }
       case 'CatchUp':
         // Nobody makes us check a thousand signatures unasked.
-        if (this.catchUpFrom !== peer) return;
-        this.catchUpFrom = undefined;
+        if (!this.catchUpFrom.includes(peer)) return;
+        this.catchUpFrom = this.catchUpFrom.filter((asked) => asked !== peer);
         this.vote(now, { type: 'catchUp', peer, record: message.value });
         return;
       case 'AskProof': {
@@ -335,12 +340,12 @@ export class Grandpa implements Finality {
   }
 
   /** Others are in a later set: what we lack is the proof of the block that ends ours, whatever branch it is on. */
-  private askEnd(now: Millis, peer: string): void {
+  private askEnd(now: Millis, speaker: string): void {
+    const peer = this.questions.next(now, speaker);
+    if (peer === undefined) return;
     const { best } = this.chain;
     const end = this.changes?.at(best.hash)?.change?.end;
     const block = end === undefined ? best : (this.chain.ancestor(best.hash, end) ?? best);
-    if (this.proofAskedAt !== undefined && now < this.proofAskedAt + this.setup.gossipMs) return;
-    this.proofAskedAt = now;
     this.tell(peer, { type: 'AskProof', value: { setId: this.setId, block: block.hash } });
   }
 

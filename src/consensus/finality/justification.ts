@@ -8,7 +8,13 @@
 import { type Bytes, equal, toHex } from '../../base/bytes.ts';
 import { tryDecode } from '../../codec/index.ts';
 import { type Header, headerHash } from '../../primitives/header.ts';
-import { GrandpaJustification, type Target, voteMessage } from '../../primitives/justification.ts';
+import {
+  GrandpaJustification,
+  MAX_ANCESTRY,
+  MAX_PROOF_BYTES,
+  type Target,
+  voteMessage,
+} from '../../primitives/justification.ts';
 import type { BlockRef } from '../../state/store.ts';
 import type { Round, Verify } from './round.ts';
 import type { VoterSet } from './voter-set.ts';
@@ -54,9 +60,10 @@ export function verifyJustification(bytes: Bytes, rules: JustificationRules): Ju
 }
 
 /**
- * The proof of the highest block that a round's precommits prove final; undefined when there is none, or when a header
- * on the way is not at hand. Where every precommit stands on the lowest of them that one is proven: later verifiers of
- * Substrate take the lowest precommit as the root of the ancestry.
+ * The proof of the highest block that a round's precommits prove final; undefined when there is none, when a header on
+ * the way is not at hand, or when the proof would be longer than what travels: votes that lie so far apart leave it to
+ * a later round. Where every precommit stands on the lowest of them that one is proven: later verifiers of Substrate
+ * take the lowest precommit as the root of the ancestry.
  */
 export function justify(
   round: Round,
@@ -79,13 +86,15 @@ export function justify(
     while (!equal(hash, target.hash) && !headers.has(toHex(hash))) {
       const found = header(hash);
       if (found === undefined || found.number <= target.number) return undefined;
+      if (headers.size === MAX_ANCESTRY) return undefined;
       headers.set(toHex(hash), found);
       hash = found.parentHash;
     }
   }
   const votesAncestries = [...headers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
   const commit = { target: { hash: target.hash, number: target.number }, precommits };
-  return { target: commit.target, bytes: GrandpaJustification.enc({ round: round.number, commit, votesAncestries }) };
+  const bytes = GrandpaJustification.enc({ round: round.number, commit, votesAncestries });
+  return bytes.length <= MAX_PROOF_BYTES ? { target: commit.target, bytes } : undefined;
 }
 
 /** The block that a justification claims to prove; undefined when the bytes are none. */

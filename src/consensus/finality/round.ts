@@ -108,6 +108,7 @@ export class Round {
   private readonly voted: Record<VoteStage, bigint> = { prevote: 0n, precommit: 0n };
   private proposed: SignedVote | undefined;
   private now: RoundState = NOTHING;
+  private changed = 0;
 
   constructor(setup: RoundSetup) {
     this.setup = setup;
@@ -122,6 +123,11 @@ export class Round {
     return this.setup.round;
   }
 
+  /** Grows with each prevote and precommit that is kept: while it stands and no block comes, nothing more is proven. */
+  get changes(): number {
+    return this.changed;
+  }
+
   /** What the primary proposes. */
   get proposal(): Target | undefined {
     return this.proposed?.target;
@@ -132,17 +138,17 @@ export class Round {
     return this.voted[stage];
   }
 
-  /** Takes a vote; the cheap checks stand before that of the signature. */
-  import(vote: SignedVote): VoteResult {
+  /** Takes a vote; the cheap checks stand before that of the signature. `isSigned`: that one was made already. */
+  import(vote: SignedVote, isSigned = false): VoteResult {
     const fault = misplaced(vote, this.setup);
     if (fault !== undefined) return { type: 'refused', fault };
     const voter = this.setup.voters.get(vote.id) as SetMember;
-    if (vote.stage === 'primaryPropose') return this.importProposal(vote);
+    if (vote.stage === 'primaryPropose') return this.importProposal(vote, isSigned);
     const kept = this.kept[vote.stage].get(voter.index);
-    if (kept === undefined) return this.importFirst(vote.stage, vote, voter);
+    if (kept === undefined) return this.importFirst(vote, voter, vote.stage, isSigned);
     const [first] = kept.votes;
     if (kept.votes.length === 2 || sameTarget(first.target, vote.target)) return { type: 'ignored' };
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     return this.importSecond(vote.stage, vote, voter, kept);
   }
 
@@ -168,8 +174,9 @@ export class Round {
 
   /**
    * The highest block that precommits of this round prove final, with those precommits: one of each voter, all of them
-   * for the block or above it. Verifiers count no vote for a block that it is not for, so an equivocator counts here
-   * only where one of his votes fits; what he alone seems to finalize waits for the next round.
+   * for the block or above it, the nearest first, and no more than a supermajority needs: a vote far above would cost
+   * every header up to it. Verifiers count no vote for a block that it is not for, so an equivocator counts here only
+   * where one of his votes fits; what he alone seems to finalize waits for the next round.
    */
   proven(): { readonly target: BlockRef; readonly precommits: readonly SignedPrecommit[] } | undefined {
     const { finalized } = this.now;
@@ -177,35 +184,44 @@ export class Round {
     for (let number = finalized.number; number >= this.setup.base.number; number--) {
       const block = number === finalized.number ? finalized : this.setup.tree.ancestor(finalized.hash, number);
       if (block === undefined) return undefined;
-      const precommits = this.precommitsFor(block);
-      const weight = precommits.reduce((sum, { id }) => sum + (this.setup.voters.get(id)?.weight ?? 0n), 0n);
-      if (weight >= this.setup.voters.threshold) return { target: block, precommits };
+      const precommits = this.nearestFor(block);
+      if (precommits !== undefined) return { target: block, precommits };
     }
     return undefined;
   }
 
-  private precommitsFor(block: BlockRef): SignedPrecommit[] {
-    const out: SignedPrecommit[] = [];
-    for (const { index } of this.setup.voters.voters) {
-      const votes: readonly SignedVote[] = this.kept.precommit.get(index)?.votes ?? [];
-      const vote = votes.find(
-        ({ target }) => isBlock(this.setup.tree, target) && standsOn(this.setup.tree, target, block),
-      );
-      if (vote !== undefined) out.push({ precommit: vote.target, signature: vote.signature, id: vote.id });
+  /** A supermajority of precommits for a block, those nearest above it, in the order of the set. */
+  private nearestFor(block: BlockRef): SignedPrecommit[] | undefined {
+    const { voters, tree } = this.setup;
+    const fitting = voters.voters.flatMap((voter) => {
+      const votes: readonly SignedVote[] = this.kept.precommit.get(voter.index)?.votes ?? [];
+      const [vote] = votes
+        .filter(({ target }) => isBlock(tree, target) && standsOn(tree, target, block))
+        .sort(byHeight);
+      return vote === undefined ? [] : [{ voter, target: vote.target, signature: vote.signature }];
+    });
+    const taken: typeof fitting = [];
+    let weight = 0n;
+    for (const one of fitting.sort(byHeight)) {
+      if (weight >= voters.threshold) break;
+      taken.push(one);
+      weight += one.voter.weight;
     }
-    return out;
+    if (weight < voters.threshold) return undefined;
+    taken.sort((a, b) => a.voter.index - b.voter.index);
+    return taken.map(({ voter, target, signature }) => ({ precommit: target, signature, id: voter.id }));
   }
 
-  private importProposal(vote: SignedVote): VoteResult {
+  private importProposal(vote: SignedVote, isSigned: boolean): VoteResult {
     // A hint, not a vote: the first one stands, and a second is no offence (as in Substrate).
     if (this.proposed !== undefined) return { type: 'ignored' };
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     this.proposed = vote;
     return { type: 'counted' };
   }
 
-  private importFirst(stage: VoteStage, vote: SignedVote, voter: SetMember): VoteResult {
-    if (!signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
+  private importFirst(vote: SignedVote, voter: SetMember, stage: VoteStage, isSigned: boolean): VoteResult {
+    if (!isSigned && !signedBy(vote, this.setup.verify)) return { type: 'refused', fault: 'BadSignature' };
     // A vote below the base supports nothing that the round is about, but its voter has spoken.
     const below = vote.target.number < this.setup.base.number;
     if (!below && !this.graph.add(stage, vote.target, voter.weight)) return { type: 'refused', fault: 'UnknownBlock' };
@@ -226,6 +242,7 @@ export class Round {
   }
 
   private update(): void {
+    this.changed++;
     const { threshold, total, tolerated } = this.setup.voters;
     const enough = (weight: bigint) => weight >= threshold;
     if (this.voted.prevote < threshold) return;
@@ -252,8 +269,13 @@ export class Round {
   }
 }
 
-function sameTarget(a: Target, b: Target): boolean {
+/** Whether two votes are for one block. */
+export function sameTarget(a: Target, b: Target): boolean {
   return a.number === b.number && equal(a.hash, b.hash);
+}
+
+function byHeight(a: { readonly target: Target }, b: { readonly target: Target }): number {
+  return a.target.number - b.target.number;
 }
 
 /** Whether a block of this hash and height is here: a second vote may be for one that is not, or for a false height. */

@@ -17,6 +17,8 @@ import type { Millis } from '../difficulty.ts';
 import { HeldVotes } from './held.ts';
 import { type JustificationFault, justify, targetOf, verifyJustification } from './justification.ts';
 import { type Foreign, Listening } from './listening.ts';
+import { OwnVotes } from './own-votes.ts';
+import { Questions } from './questions.ts';
 import {
   type Equivocation,
   misplaced,
@@ -29,7 +31,7 @@ import {
 } from './round.ts';
 import { type Ancestry, standsOn } from './vote-graph.ts';
 import type { VoterSet } from './voter-set.ts';
-import { isAbove, raised, type Watermark } from './watermark.ts';
+import type { Watermark } from './watermark.ts';
 
 /** What a voter sees of the chain; it reaches down to the last finalized block at least. */
 export interface VoterChain extends Ancestry {
@@ -123,12 +125,12 @@ export class Voter {
   /** What the round before said when it was left: it stands in when the votes of it cannot all be placed any more. */
   private beforeThen: RoundState;
   private current: Round;
-  private own: SignedVote[] = [];
-  private ownBefore: readonly SignedVote[] = [];
-  private mark: Watermark | undefined;
+  private readonly own: OwnVotes;
   private startedAt: Millis;
   private repeatAt: Millis;
-  private askedAt: Millis | undefined;
+  private readonly questions: Questions;
+  /** Rounds that were asked for a proof since a block came, and the votes that they had: asking takes long. */
+  private tried = new WeakMap<Round, number>();
   /** The highest proof for a block that is not known yet. */
   private proof: { readonly block: Target; readonly bytes: Bytes } | undefined;
   private readonly listening: Listening;
@@ -149,20 +151,13 @@ export class Voter {
     this.current = this.roundAt(memory?.round ?? 1n);
     this.startedAt = now;
     this.repeatAt = now;
+    this.questions = new Questions(setup.gossipMs);
     this.listening = new Listening(now, setup.gossipMs, setup.listens !== true);
     this.now = now;
-    this.mark = setup.mark;
+    this.own = new OwnVotes(setId, key?.publicKey, setup.mark);
     const votes = memory?.before.record.votes ?? [];
-    this.own = this.withMarked(memory?.own ?? [], this.current);
-    this.ownBefore = this.withMarked(votes.filter(this.bearsOurKey), this.before);
-    for (const vote of [...votes, ...this.ownBefore, ...this.own]) this.held.hold(vote);
-    this.placeHeld();
-  }
-
-  /** With what the mark knows of our votes in a round: a database may be older than they are. */
-  private withMarked(votes: readonly SignedVote[], { number }: Round): SignedVote[] {
-    const marked = this.mark?.votes.filter(({ setId, round }) => setId === this.setup.setId && round === number) ?? [];
-    return [...votes, ...marked.filter(({ stage }) => !votes.some((vote) => vote.stage === stage))];
+    this.own.restore(this.before.number, votes, this.current.number, memory?.own ?? []);
+    for (const vote of [...votes, ...this.own.all]) this.place(vote);
   }
 
   get round(): bigint {
@@ -204,6 +199,7 @@ export class Voter {
         this.answer(input.peer, input.round);
         break;
       case 'head':
+        this.tried = new WeakMap();
         this.placeHeld();
         this.useProof();
         break;
@@ -230,15 +226,16 @@ export class Voter {
     const { setId, voters, verify } = this.setup;
     // Votes of other sets are in the air while a set changes: nobody's fault.
     if (vote.setId !== setId || vote.round < this.before.number) return;
-    const isForeign = this.isForeign(vote);
+    const isForeign = this.own.isForeign(vote);
     if (!isForeign && this.has(vote) && this.bearsOurKey(vote)) this.listening.heardEcho(now);
     if (vote.round <= this.current.number && !isForeign) {
       this.place(vote, peer);
       if (this.lacksVotes) this.ask(now, peer, this.before.number);
       return;
     }
-    const fault = this.has(vote) ? undefined : misplaced(vote, { round: vote.round, setId, voters });
-    if (fault !== undefined || !(this.has(vote) || signedBy(vote, verify))) {
+    const isKnown = this.has(vote) || this.held.has(vote);
+    const fault = isKnown ? undefined : misplaced(vote, { round: vote.round, setId, voters });
+    if (fault !== undefined || !(isKnown || signedBy(vote, verify))) {
       this.out.push({ type: 'report', peer, fault: fault ?? 'BadSignature' });
       return;
     }
@@ -250,7 +247,7 @@ export class Voter {
       return;
     }
     const next = vote.round === this.current.number + 1n;
-    if (next && this.held.hold(vote)) this.out.push({ type: 'relay' });
+    if (next) this.hold(vote, peer);
     const stuck = now >= this.startedAt + STUCK_AFTER * this.setup.gossipMs;
     if (!next || stuck) this.ask(now, peer);
   }
@@ -261,25 +258,14 @@ export class Voter {
     return floor !== undefined && ghost !== undefined && !standsOn(this.setup.chain, ghost, floor);
   }
 
-  readonly bearsOurKey = ({ id }: SignedVote): boolean => {
-    const { key } = this.setup;
-    return key !== undefined && equal(id, key.publicKey);
-  };
-
-  /** Whether a vote of an open round or a later one bears our key but is none of ours. */
-  private isForeign(vote: SignedVote): boolean {
-    if (vote.round < this.before.number || !this.bearsOurKey(vote)) return false;
-    const isOurs = ({ round, stage, target }: SignedVote): boolean =>
-      round === vote.round && stage === vote.stage && equal(target.hash, vote.target.hash);
-    const marked = this.mark?.votes.filter(({ setId }) => setId === vote.setId) ?? [];
-    return ![...this.own, ...this.ownBefore, ...marked].some(isOurs);
+  bearsOurKey(vote: SignedVote): boolean {
+    return this.own.bearsOurKey(vote);
   }
 
-  /** At most one question in T: the answers are long. */
-  private ask(now: Millis, peer: string, round = this.current.number): void {
-    if (this.askedAt !== undefined && now < this.askedAt + this.setup.gossipMs) return;
-    this.askedAt = now;
-    this.out.push({ type: 'askCatchUp', peer, round });
+  /** Of the peers who say that they are ahead, this one and others, whose turn it is. */
+  private ask(now: Millis, speaker: string, round = this.current.number): void {
+    const peer = this.questions.next(now, speaker);
+    if (peer !== undefined) this.out.push({ type: 'askCatchUp', peer, round });
   }
 
   private answer(peer: string, round: bigint): void {
@@ -293,26 +279,43 @@ export class Voter {
 
   /** Puts a vote of one of the two rounds where it belongs; without a peer it was heard before. */
   private place(vote: SignedVote, peer?: string): void {
+    // One that is held is placed when a block comes; its signature is not checked each time that somebody repeats it.
+    if (peer !== undefined && this.held.has(vote)) {
+      this.miss(vote, peer);
+      return;
+    }
     const round = vote.round === this.current.number ? this.current : this.before;
-    const result = round.import(vote);
+    const result = round.import(vote, this.held.has(vote));
     if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
     const isNews = result.type === 'counted' || result.type === 'equivocation';
-    const isHeld = result.type === 'refused' && result.fault === 'UnknownBlock' && this.held.hold(vote);
-    if (peer !== undefined && (isNews || isHeld)) this.out.push({ type: 'relay' });
+    if (peer !== undefined && isNews) this.out.push({ type: 'relay' });
     if (peer !== undefined && isNews) this.listening.heardOther(this.now);
+    const isUnknown = result.type === 'refused' && result.fault === 'UnknownBlock';
+    if (isUnknown) this.hold(vote, peer);
+    else this.held.drop(vote);
     if (result.type !== 'refused' || peer === undefined) return;
-    if (result.fault === 'UnknownBlock') this.miss(vote.target, peer);
+    if (isUnknown) this.miss(vote, peer);
     else this.out.push({ type: 'report', peer, fault: result.fault });
   }
 
-  /** Another branch may hold it, which nobody who follows the best chain would bring. */
-  private miss(block: Target, peer: string): void {
-    if (block.number > this.finalized.number) this.out.push({ type: 'missing', block, peer });
+  /** Keeps a vote until its block or its round comes; a voter's second one convicts him, though neither be known. */
+  private hold(vote: SignedVote, peer: string | undefined, held = this.held): void {
+    if (!held.hold(vote)) return;
+    if (peer !== undefined) this.out.push({ type: 'relay' });
+    const proof = held.double(vote);
+    if (proof !== undefined) this.out.push({ type: 'equivocation', proof });
+  }
+
+  /** Another branch may hold its block, which nobody who follows the best chain would bring. */
+  private miss(vote: SignedVote, peer: string, held = this.held): void {
+    const [block, everyMs] = [vote.target, REPEAT_EVERY * this.setup.gossipMs];
+    if (block.number <= this.finalized.number || !held.mayName(vote, this.now, everyMs)) return;
+    this.out.push({ type: 'missing', block, peer });
   }
 
   private placeHeld(): void {
     for (const round of [this.before.number, this.current.number]) {
-      for (const vote of this.held.take(round)) this.place(vote);
+      for (const vote of this.held.of(round)) this.place(vote);
     }
   }
 
@@ -326,12 +329,15 @@ export class Voter {
       return;
     }
     const round = this.roundAt(record.round);
+    const waiting = new HeldVotes();
     const known = record.round === this.current.number ? this.current.allVotes() : [];
     for (const vote of [...known, ...record.votes]) {
       const result = round.import(vote);
       if (result.type === 'equivocation') this.out.push({ type: 'equivocation', proof: result.proof });
-      if (result.type === 'refused' && result.fault === 'UnknownBlock') this.miss(vote.target, peer);
-      else if (result.type === 'refused') {
+      if (result.type === 'refused' && result.fault === 'UnknownBlock') {
+        this.hold(vote, undefined, waiting);
+        this.miss(vote, peer, waiting);
+      } else if (result.type === 'refused') {
         this.out.push({ type: 'report', peer, fault: result.fault });
         return;
       }
@@ -388,6 +394,8 @@ export class Voter {
   private finalizeOwn(): void {
     for (const round of this.rounds) {
       if ((round.state.finalized?.number ?? 0) <= this.finalized.number) continue;
+      if (this.tried.get(round) === round.changes) continue;
+      this.tried.set(round, round.changes);
       const made = justify(round, (hash) => this.setup.chain.header(hash));
       if (made !== undefined && made.target.number > this.finalized.number)
         this.finalize(made.target, made.bytes, true);
@@ -403,28 +411,21 @@ export class Voter {
   }
 
   private leave(now: Millis, round: Round): void {
-    this.ownBefore = round.number === this.current.number ? this.own : [];
+    this.own.begin(round.number + 1n, round.number === this.current.number);
     this.before = round;
     this.beforeThen = round.state;
     this.current = this.roundAt(round.number + 1n);
     this.startedAt = now;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     this.held.forgetBelow(round.number);
-    this.own = this.withMarked([], this.current);
-    for (const vote of this.own) this.held.hold(vote);
+    for (const vote of this.own.current) this.place(vote);
     this.placeHeld();
     this.propose();
   }
 
   /** Whether nothing of this stage may be said in this round any more. */
   private said(stage: GrandpaStage): boolean {
-    if (!this.mayVote || !this.listening.maySpeak(this.now, this.round) || this.isMarked(stage)) return true;
-    return this.own.some((vote) => vote.stage === stage);
-  }
-
-  private isMarked(stage: GrandpaStage): boolean {
-    const { mark, round } = this;
-    return mark !== undefined && !isAbove({ setId: this.setup.setId, round, stage }, mark);
+    return !this.mayVote || !this.listening.maySpeak(this.now, this.round) || this.own.said(this.round, stage);
   }
 
   /** The primary says what the round before may have finalized, where that is not final: a hint to agree on. */
@@ -472,23 +473,22 @@ export class Voter {
     const { round } = this;
     const signature = key.sign(voteMessage(stage, target, round, setId));
     const vote: SignedVote = { stage, target, round, setId, signature, id: key.publicKey };
-    this.own.push(vote);
-    this.mark = raised(this.mark, vote);
+    const mark = this.own.cast(vote);
     this.listening.spoke();
-    this.out.push({ type: 'persist', memory: this.memory(), mark: this.mark }, { type: 'broadcast', vote });
+    this.out.push({ type: 'persist', memory: this.memory(), mark }, { type: 'broadcast', vote });
     this.place(vote);
   }
 
   private memory(): VoterMemory {
     const state = this.before.state.completable ? this.before.state : this.beforeThen;
     const before = { record: this.recordOf(this.before), state };
-    return { setId: this.setup.setId, round: this.round, own: [...this.own], before };
+    return { setId: this.setup.setId, round: this.round, own: this.own.current, before };
   }
 
   private repeat(now: Millis): void {
     if (!this.mayVote || now < this.repeatAt) return;
     this.repeatAt = now + REPEAT_EVERY * this.setup.gossipMs;
     if (this.listening.isListening(now)) return;
-    for (const vote of [...this.ownBefore, ...this.own]) this.out.push({ type: 'broadcast', vote });
+    for (const vote of this.own.all) this.out.push({ type: 'broadcast', vote });
   }
 }

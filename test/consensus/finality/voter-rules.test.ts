@@ -249,7 +249,10 @@ test('who is two rounds behind asks, is answered with a record, and goes on in t
   const behind = new Desk('a');
   const [asked] = behind.hear(1, ['b', 'prevote', 'C', 4n]);
   assert.deepEqual(asked, { type: 'askCatchUp', peer: 'b', round: 1n });
-  assert.deepEqual(behind.hear(2, ['c', 'prevote', 'C', 4n]), [], 'one question in T');
+  assert.deepEqual(behind.hear(2, ['b', 'prevote', 'B', 4n]), [], 'one question of a peer in T');
+  const [other] = behind.hear(2, ['c', 'prevote', 'C', 4n]);
+  assert.deepEqual(other, { type: 'askCatchUp', peer: 'c', round: 1n });
+  assert.deepEqual(behind.hear(2, ['d', 'prevote', 'C', 4n]), [], 'two questions in T');
   const [answer] = ahead.step(9, { type: 'catchUpAsked', peer: 'a', round: 1n });
   assert.ok(answer?.type === 'catchUp');
   const effects = behind.step(3, { type: 'catchUp', peer: 'b', record: answer.record });
@@ -318,11 +321,68 @@ test('a vote for a block that is not here says which block that is, and who brou
   const said = vote(elsewhere, 'b', 'prevote', 'X');
   const effects = desk.step(0, { type: 'vote', peer: 'p', vote: said });
   assert.deepEqual(effects, [RELAY, { type: 'missing', block: said.target, peer: 'p' }]);
-  // Said again it is no news, but the block is still missing.
-  assert.deepEqual(desk.step(1, { type: 'vote', peer: 'q', vote: said }), [
-    { type: 'missing', block: said.target, peer: 'q' },
-  ]);
+  // Said again it is no news, but the block is looked for again where it was not found in 4 T, in which voters repeat.
+  const again = (now: number) => desk.step(now, { type: 'vote', peer: 'q', vote: said });
+  const named = (now: number) => again(now).some(({ type }) => type === 'missing');
+  assert.deepEqual([1, 4 * T - 1, 4 * T, 4 * T + 1, 8 * T].map(named), [false, false, true, false, true]);
   desk.chain.grow('A', 'X');
-  desk.step(2, { type: 'head' });
-  assert.deepEqual(desk.step(3, { type: 'vote', peer: 'q', vote: said }), []);
+  desk.step(8 * T, { type: 'head' });
+  assert.deepEqual(desk.step(8 * T, { type: 'vote', peer: 'q', vote: said }), []);
+});
+
+/** Votes of one voter for blocks that nobody has. */
+function randomVotes(count: number, stage: GrandpaStage = 'prevote', round = 1n): SignedVote[] {
+  const chain = new Headers().grow('0', 'A');
+  for (let i = 0; i < count; i++) chain.grow('A', `X${i}`);
+  return Array.from({ length: count }, (_, i) => vote(chain, 'b', stage, `X${i}`, round));
+}
+
+test('who votes for two blocks that are not here is convicted at once, and no more of his are looked for', () => {
+  for (const [stage, round] of [['prevote', 1n] as const, ['precommit', 1n] as const, ['prevote', 2n] as const]) {
+    const desk = new Desk('stranger');
+    const votes = randomVotes(20, stage, round);
+    for (const said of votes) desk.step(1, { type: 'vote', peer: 'p', vote: said });
+    const of = <K extends VoterEffect['type']>(type: K) =>
+      desk.effects.flatMap((effect) => (effect.type === type ? [effect as Extract<VoterEffect, { type: K }>] : []));
+    const [first, second] = votes;
+    assert.deepEqual(
+      of('equivocation').map(({ proof }) => proof),
+      [{ stage, round, setId: 0n, id: keyOf('b'), first, second }],
+    );
+    assert.equal(of('relay').length, 2, 'so that all hear both');
+    assert.deepEqual(
+      of('missing').map(({ block }) => block),
+      // Of the next round none before it begins.
+      round === 1n ? [first?.target, second?.target] : [],
+    );
+  }
+});
+
+test('a record for blocks that are not here makes us look for two of each voter and stage', () => {
+  const desk = new Desk('a');
+  const record = { setId: 0n, round: 5n, votes: randomVotes(16, 'precommit', 5n) };
+  const effects = desk.step(1, { type: 'catchUp', peer: 'p', record });
+  assert.deepEqual(
+    effects.map(({ type }) => type),
+    ['missing', 'equivocation', 'missing'],
+  );
+});
+
+test('the signature of a vote that waits is checked once, however often it is repeated and whatever block comes', () => {
+  let checked = 0;
+  const verify = (...all: Parameters<typeof plainVerify>) => {
+    checked++;
+    return plainVerify(...all);
+  };
+  const desk = new Desk('stranger', 0, { verify });
+  const [here, next] = [...randomVotes(1), ...randomVotes(1, 'prevote', 2n)] as [SignedVote, SignedVote];
+  for (let now = 1; now < 20; now++) {
+    for (const said of [here, next]) desk.step(now, { type: 'vote', peer: 'p', vote: said });
+    desk.step(now, { type: 'head' });
+  }
+  assert.equal(checked, 2);
+  desk.chain.grow('A', 'X0');
+  desk.step(20, { type: 'head' });
+  assert.ok(desk.voter.has(here));
+  assert.equal(checked, 2);
 });
