@@ -6,7 +6,7 @@
 
 import { must } from '../base/assert.ts';
 import { Author, type AuthorInput } from '../consensus/author.ts';
-import { childDifficulty } from '../consensus/difficulty.ts';
+import { childDifficulty, type Millis } from '../consensus/difficulty.ts';
 import { parentBlock } from '../consensus/meta.ts';
 import { NO_BOOST } from '../runtime/boost.ts';
 import type { SimNode } from './node.ts';
@@ -46,11 +46,11 @@ export class Miner implements Authoring {
   /** The head is another one. */
   head(): void {
     const { node, world } = this;
-    const { clock, dice } = node.place;
+    const { dice } = node.place;
     const finding = ++this.finding;
     const { store } = node.machines;
     const parent = parentBlock(store, store.best.hash);
-    const timestamp = Math.max(clock.now, parent.timestamp + 1);
+    const timestamp = Math.max(this.stamp, parent.timestamp + 1);
     const { difficulty } = childDifficulty(world.rules.difficulty, parent, timestamp);
     const power = this.power * (node.vice?.power?.(node, difficulty) ?? 1);
     if (power <= 0) {
@@ -80,6 +80,12 @@ export class Miner implements Authoring {
     if (node.isUp) this.step({ type: 'miners', count: 0 });
   }
 
+  /** What its blocks say of the time, as far as its clock and its honesty go. */
+  private get stamp(): Millis {
+    const { node } = this;
+    return node.vice?.stamps?.(node, node.wall) ?? node.wall;
+  }
+
   private get member(): WorkMember {
     return must(this.world.members[this.node.place.index], 'a node is of a member');
   }
@@ -91,8 +97,7 @@ export class Miner implements Authoring {
   private step(input: AuthorInput): void {
     const { node } = this;
     node.guard(() => {
-      const wall = node.vice?.stamps?.(node, node.wall) ?? node.wall;
-      for (const effect of this.author.step(node.now, input, wall)) {
+      for (const effect of this.author.step(node.now, input, this.stamp)) {
         if (effect.type === 'block') node.onChain({ type: 'block', block: effect.block });
         if (effect.type === 'invalid') node.onPool({ type: 'invalid', hashes: effect.hashes });
       }

@@ -45,6 +45,8 @@ export class SimNode {
   vice: Vice | undefined;
   /** How far its clock on the wall is ahead. */
   skewMs: Millis = 0;
+  /** What it took when its clock was further ahead it may follow still. */
+  mostSkewMs: Millis = 0;
   isUp = false;
   crashes = 0;
   imported = 0;
@@ -111,6 +113,15 @@ export class SimNode {
     this.imports.length = 0;
     this.life++;
     place.clock.after(downMs, () => this.start());
+  }
+
+  /** Somebody sets its clock on the wall. */
+  setClock(by: Millis): void {
+    this.skewMs += by;
+    this.mostSkewMs = Math.max(this.mostSkewMs, this.skewMs);
+    this.place.trace.note(this.place.clock.now, this.name, 'clock set', by);
+    this.onChain({ type: 'tick' });
+    if (this.isUp) this.authoring.head();
   }
 
   /** Its operator keeps what its disk holds now. */

@@ -41,6 +41,14 @@ export type Fault =
     }
   /** Its clock is so far ahead, always. */
   | { readonly kind: 'skew'; readonly node: number; readonly ms: Millis }
+  /** Its clock on the wall is put so much further, and put right again. */
+  | {
+      readonly kind: 'clock';
+      readonly from: Millis;
+      readonly until: Millis;
+      readonly node: number;
+      readonly ms: Millis;
+    }
   | {
       readonly kind: 'power';
       readonly from: Millis;
@@ -50,7 +58,17 @@ export type Fault =
     }
   | { readonly kind: 'vice'; readonly node: number; readonly vice: ViceName };
 
-export const SCHEDULES = ['calm', 'lossy', 'partition', 'swizzle', 'churn', 'byzantine', 'mixed', 'traitors'] as const;
+export const SCHEDULES = [
+  'calm',
+  'lossy',
+  'partition',
+  'swizzle',
+  'churn',
+  'byzantine',
+  'mixed',
+  'traitors',
+  'clocks',
+] as const;
 export type Schedule = (typeof SCHEDULES)[number];
 /** What a chain of stake is put through: who breaks its finality there loses his stake, and so the weight to do it. */
 export const STAKE_SCHEDULES = SCHEDULES.filter((schedule) => schedule !== 'traitors');
@@ -106,7 +124,8 @@ export function planOf(options: PlanOptions): Plan {
   const at = { dice, chain, nodes, healsAt, vice };
   const faults = [...skews(at), ...MAKERS[schedule].flatMap((make) => make(at))];
   if (schedule === 'traitors') faults.push(...traitors(at));
-  else if (schedule !== 'calm') faults.push(...vices(at));
+  // Whoever's clock is wrong is as good as away, and no more of them than that are tolerated.
+  else if (schedule !== 'calm' && schedule !== 'clocks') faults.push(...vices(at));
   return { seed, chain, schedule, nodes, lengthMs, healsAt, faults };
 }
 
@@ -119,6 +138,7 @@ const MAKERS: Readonly<Record<Schedule, readonly Maker[]>> = {
   byzantine: [],
   mixed: [storms, partitions, swizzle, crashes, crashPoints, powerCuts, oldDisks, powers],
   traitors: [],
+  clocks: [storms, clocks],
 };
 
 function skews({ dice, nodes }: Making): Fault[] {
@@ -209,6 +229,18 @@ function powers(at: Making): Fault[] {
     const factor = dice.pick([0, 1 / 10, 3, 10]);
     return { kind: 'power', ...stretch(at, 20_000, 120_000), node: dice.below(nodes), factor };
   });
+}
+
+/** Clocks are set half a minute, ten minutes or an hour wrong, of as many nodes as may be away. */
+function clocks(at: Making): Fault[] {
+  const { dice, nodes } = at;
+  const order = dice.shuffled(Array.from({ length: nodes }, (_, node) => node));
+  return order.slice(0, toleratedNodes(nodes)).flatMap((node) =>
+    Array.from({ length: 1 + dice.below(3) }, () => {
+      const ms = dice.pick([30_000, 600_000, 3_600_000]) * dice.pick([1, -1]);
+      return { kind: 'clock', ...stretch(at, 5_000, 100_000), node, ms } as const;
+    }),
+  );
 }
 
 /** Some misbehave, of no more weight than is tolerated. */

@@ -23,6 +23,8 @@ const REANCHOR_AFTER = 100;
 const PAUSE = 32;
 const RELIEF_FROM = 6;
 const RELIEF_HALF_LIFE = 3;
+/** Nothing is easier. */
+const LEAST = 2 ** 20;
 /** The machines halve by a cubic, within 0.013 % each time; anchors hand that on. */
 const TOLERANCE = 1 / 500;
 /** docs/spec/stake-boost.md: no boost, the largest addition, and the eras in which boosted wins are counted. */
@@ -121,8 +123,9 @@ export class Reckoning {
     const { blockTimeMs } = this.setup.spec;
     const late = (parent.time - anchor.time) / blockTimeMs - (number - 1 - anchor.number);
     const gap = (time - parent.time) / blockTimeMs;
-    const scheduled = anchor.difficulty * 2 ** (-late / HALF_LIFE);
-    const difficulty = scheduled * 2 ** (-Math.max(0, gap - RELIEF_FROM) / RELIEF_HALF_LIFE);
+    const scheduled = Math.max(LEAST, anchor.difficulty * 2 ** (-late / HALF_LIFE));
+    const relief = 2 ** (-Math.max(0, gap - RELIEF_FROM) / RELIEF_HALF_LIFE);
+    const difficulty = Math.max(LEAST, scheduled * relief);
     if (gap > PAUSE) {
       return { difficulty, anchor: { number, time, difficulty: Math.max(difficulty, scheduled / 2) } };
     }

@@ -191,7 +191,10 @@ export class Simulation {
   // ---- faults
 
   private prepare(fault: Fault): void {
-    if (fault.kind === 'skew') this.node(fault.node).skewMs = fault.ms;
+    if (fault.kind === 'skew') {
+      this.node(fault.node).skewMs = fault.ms;
+      this.node(fault.node).mostSkewMs = fault.ms;
+    }
     if (fault.kind === 'vice') this.corrupt(this.node(fault.node), fault.vice);
   }
 
@@ -233,6 +236,10 @@ export class Simulation {
       case 'power':
         at(fault.from, () => this.node(fault.node).authoring.setPower(fault.factor));
         at(fault.until, () => this.node(fault.node).authoring.setPower(1));
+        return;
+      case 'clock':
+        at(fault.from, () => this.node(fault.node).setClock(fault.ms));
+        at(fault.until, () => this.node(fault.node).setClock(-fault.ms));
         return;
       case 'skew':
       case 'vice':

@@ -304,9 +304,9 @@ export class Watch {
 
   private head(node: SimNode, best: BlockRef): void {
     const { timestamp } = metaOf(node.machines.store, best.hash);
-    if (timestamp > node.wall + MAX_DRIFT_MS) {
-      this.report('future', node.name, `#${best.number} is ${timestamp - node.wall} ms ahead`);
-    }
+    // What it took before its clock was set right stays what it knows.
+    const ahead = timestamp - (node.now + node.mostSkewMs);
+    if (ahead > MAX_DRIFT_MS) this.report('future', node.name, `#${best.number} is ${ahead} ms ahead`);
   }
 
   private isHonest(node: SimNode): boolean {

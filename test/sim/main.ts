@@ -198,7 +198,7 @@ function courseOf(index: number, only: ChainKind | undefined, schedule: Schedule
 }
 
 function spread(seed: number, chain: ChainKind): number {
-  // Not in step with the schedules, of which there are eight.
+  // Not in step with the schedules, whose number is no multiple of what follows.
   const least = LEAST_NODES[chain];
   return least + (Math.floor(seed / SCHEDULES.length) % (MOST_NODES - least + 1));
 }
