@@ -20,7 +20,7 @@ const WRONG: Readonly<Record<string, string>> = {
   '--nodes 11': '--nodes on a chain of work is a whole number from 4 to 10, not 11',
   '--schedules 8 --nodes 4': '--nodes on chains of both kinds is a whole number from 5 to 10, not 4',
   '--chain stake --schedule traitors':
-    '--schedule on a chain of stake is one of calm, lossy, partition, swizzle, churn, byzantine, mixed, not traitors',
+    '--schedule on a chain of stake is one of calm, lossy, partition, swizzle, churn, byzantine, mixed, clocks, not traitors',
   '--sedule calm': "Unknown option '--sedule'",
 };
 

@@ -182,10 +182,10 @@ export const MUTANTS: readonly Mutant[] = [
     by: ['future'],
     changes: withChain((chain) => {
       replace(chain, 'goOn', (goOn) => () => {
-        const now: number = Reflect.get(chain, 'now');
-        Reflect.set(chain, 'now', now + 3_600_000);
+        const wall: number = Reflect.get(chain, 'wall');
+        Reflect.set(chain, 'wall', wall + 3_600_000);
         goOn();
-        Reflect.set(chain, 'now', now);
+        Reflect.set(chain, 'wall', wall);
       });
     }),
     schedules: ['byzantine', 'mixed'],
