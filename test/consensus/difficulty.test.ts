@@ -148,14 +148,14 @@ test('at constant power the difficulty spreads by 7 to 10 % and the block time h
   const d = spread(1, 12_000);
   assert.ok(d > 0.07 && d < 0.1, `spread ${d}`);
   const off = bias(1, 12_000);
-  assert.ok(Math.abs(off) < 0.02, `bias ${off}`);
+  assert.ok(Math.abs(off) < 0.005, `bias ${off}`);
 });
 
 test('ten times the power is absorbed in about 100 T, a tenth of it in about 251 T', () => {
   const up = [1, 2, 3, 4].map((seed) => absorbed(seed, 10));
   const down = [1, 2, 3, 4].map((seed) => absorbed(seed, 0.1));
-  assert.ok(mean(up) < 200, `x10 took ${up.join(' ')} T`);
-  assert.ok(mean(down) < 400, `/10 took ${down.join(' ')} T`);
+  assert.ok(Math.abs(mean(up) - 100) < 30, `x10 took ${up.join(' ')} T`);
+  assert.ok(Math.abs(mean(down) - 251) < 50, `/10 took ${down.join(' ')} T`);
 });
 
 test('when 90 % of the power leaves, no gap is longer than 20 T; when 99 % leaves, none is longer than 40 T', () => {

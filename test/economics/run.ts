@@ -66,3 +66,21 @@ for (const seconds of [3, 12]) {
     figure(what, '<= 0.1 %', '%', 2, (seed) => 100 * (aheadShare(seed, 20_000, alpha, seconds * 1000) / alpha - 1));
   }
 }
+
+console.log('\nHopping by part of the work: revenue over share\n');
+head(['alpha', 'comes below D of', 'without boost', 'comes below D of', 'boost 1.5']);
+/** Where D lies between what it is without him and with him all the time. */
+const BOUNDS = [0.05, 0.2, 0.4, 0.6];
+for (const alpha of ALPHAS) {
+  const cells = [1, 1.5].flatMap((boost) => {
+    const times = 1 + (boost * alpha) / (1 - alpha);
+    const tried = BOUNDS.map((bound) => {
+      const until = 1 + bound * (times - 1);
+      const gains = SEEDS.map((seed) => hop(seed, 12_000, { times, until }).gain);
+      return { until, gain: mean(gains), error: 2 * standardError(gains) };
+    });
+    const best = tried.reduce((one, other) => (other.gain > one.gain ? other : one));
+    return [best.until.toFixed(2), `${(1 + best.gain).toFixed(4)} ± ${best.error.toFixed(4)}`];
+  });
+  row([alpha.toFixed(2), ...cells]);
+}
