@@ -31,6 +31,7 @@ import { Ahead } from './ahead.ts';
 import { Anchors } from './anchors.ts';
 import { nodeBackend } from './backend.ts';
 import { BlobDesk } from './blob-desk.ts';
+import { awayTooLong, unprovenStart } from './checkpoint.ts';
 import { CLOCKS } from './clocks.ts';
 import type { NodeConfig } from './config.ts';
 import { DiskWatch } from './disk-watch.ts';
@@ -144,17 +145,21 @@ interface Ground {
 }
 
 /** Blocks and states, then blobs. A new node may begin with what peers prove: hence the network is made first. */
-async function openMemory({ config, hooks, chainDir, rules }: Ground) {
+async function openMemory({ config, hooks, chainDir, rules, warn }: Ground) {
   const { log, signal = new AbortController().signal } = hooks;
   const networkDir = join(chainDir, 'network');
   const anchors = await Anchors.open(config.tmp ? undefined : networkDir, hooks);
   const known = { genesisHash: rules.genesis.hash, anchors: anchors.addresses, log };
   const network = await createNetwork({ ...known, ...(await networkOptions(config, networkDir)) });
   const begin = async () => {
+    const unproven = unprovenStart(rules);
+    if (unproven !== undefined) warn(unproven);
     await network.start();
     return warp({ rules, network, log, signal });
   };
   const store = await openStore(config, rules, chainDir, config.sync === 'warp' ? begin : undefined);
+  const away = awayTooLong(rules, config.spec, store, CLOCKS.wall());
+  if (away !== undefined) warn(away);
   const blobs = await BlobStore.open({ dir: join(chainDir, 'blobs'), maxBytes: config.blobBytes });
   // Jobs of other chains come as blobs: from who set the chain up, and then from peers.
   if (isShipped(config.spec.id)) provideGenesisBlobs(blobs, genesisJobs(rules.genesis.state), config.data);

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toHex } from '../../src/base/bytes.ts';
+import { DepthFinality } from '../../src/consensus/finality/depth.ts';
+import { metaOf } from '../../src/consensus/meta.ts';
 import { installFastPaths } from '../../src/crypto/native/install.ts';
 import { parseChainSpec } from '../../src/node/chain-spec.ts';
-import { ensureCheckpoint } from '../../src/node/checkpoint.ts';
+import { awayTooLong, ensureCheckpoint, unprovenStart } from '../../src/node/checkpoint.ts';
 import { chainRules } from '../../src/node/rules.ts';
 import { easySpec } from '../rpc/dev-node.ts';
-import { consensusRules, MINERS, makeBlock, Node, refusalOf } from './world.ts';
+import { consensusRules, MINERS, makeBlock, Node, refusalOf, START } from './world.ts';
 
 await installFastPaths();
 
@@ -52,4 +54,50 @@ test('a checkpoint in the chain spec changes no genesis, and is refused when it 
   assert.deepEqual(rules.genesis.hash, without.genesis.hash);
   assert.throws(() => parse({ number: 0, hash }), /checkpoint\.number/);
   assert.throws(() => parse({ number: 1, hash: '0x12' }), /checkpoint\.hash/);
+});
+
+test('who begins by votes alone, or was away for longer than stake is bound, is told to name a checkpoint', () => {
+  const plain = JSON.parse(easySpec());
+  const consensus = { ...plain.consensus, finality: 'grandpa' };
+  const specOf = (chainType: string, rest: object = { consensus }) =>
+    parseChainSpec(JSON.stringify({ ...plain, ...rest, chainType }), 'test');
+  const spec = specOf('Live');
+  const rules = chainRules(spec, () => {});
+  const named = (number: number) => {
+    const hash = new Uint8Array(32);
+    return { ...rules, consensus: { ...rules.consensus, checkpoint: { number, hash } } };
+  };
+  assert.match(unprovenStart(rules) ?? '', /name a checkpoint in the chain spec/);
+  assert.equal(unprovenStart(named(1)), undefined);
+  const node = new Node({ finality: new DepthFinality(1) });
+  const { sessionBlocks, sessionsPerEra, bondingEras } = rules.runtime.spec.staking;
+  const bound = bondingEras * sessionsPerEra * sessionBlocks * spec.consensus.blockTimeMs;
+  const far = START + 100 * bound;
+  assert.equal(awayTooLong(rules, spec, node.store, far), undefined, 'at its beginning');
+  node.grow(4);
+  const { timestamp } = metaOf(node.store, node.store.settled.hash);
+  assert.equal(awayTooLong(rules, spec, node.store, timestamp + bound), undefined);
+  assert.match(awayTooLong(rules, spec, node.store, timestamp + bound + 1) ?? '', /h old, and stake is bound for/);
+  assert.equal(awayTooLong(named(4), spec, node.store, far), undefined, 'it must be reached first');
+  assert.ok(awayTooLong(named(3), spec, node.store, far) !== undefined);
+  const local = specOf('Local');
+  assert.equal(
+    awayTooLong(
+      chainRules(local, () => {}),
+      local,
+      node.store,
+      far,
+    ),
+    undefined,
+  );
+  const byDepth = specOf('Live', {});
+  assert.equal(
+    awayTooLong(
+      chainRules(byDepth, () => {}),
+      byDepth,
+      node.store,
+      far,
+    ),
+    undefined,
+  );
 });
