@@ -38,12 +38,18 @@ function account(i: number): Uint8Array {
   return id;
 }
 
+/** Blocks for which a transfer is good; by chain the block from which on. */
+const ERA_BLOCKS = 64;
+const births = new WeakMap<TestChain, Uint8Array>();
+
 /** A block of one transfer per sender, built on the head of `chain`, which moves on to it. */
 function build(chain: TestChain, builder: Runtime, senders: readonly Keypair[], round: number): BuiltBlock {
-  const era = mortalEra(64, 0);
+  const { number } = chain.header;
+  const era = mortalEra(ERA_BLOCKS, number);
+  if (number % ERA_BLOCKS === 0) births.set(chain, number === 0 ? chain.genesisHash : headerHash(chain.header));
   const transfers = senders.map((sender, i) => {
     const to = account((i * 7 + round * 1_301) % ACCOUNTS);
-    return chain.signed(sender, transferCall('transfer_keep_alive', to, UNIT), { era });
+    return chain.signed(sender, transferCall('transfer_keep_alive', to, UNIT), { era }, births.get(chain));
   });
   const parent = { header: chain.header, ticket: undefined };
   const block = builder.builder(chain.tree, parent, chain.time(1));
