@@ -45,7 +45,7 @@ const births = new WeakMap<TestChain, Uint8Array>();
 /** A block of one transfer per sender, built on the head of `chain`, which moves on to it. */
 function build(chain: TestChain, builder: Runtime, senders: readonly Keypair[], round: number): BuiltBlock {
   const { number } = chain.header;
-  const era = mortalEra(ERA_BLOCKS, number);
+  const era = mortalEra(ERA_BLOCKS, number - (number % ERA_BLOCKS));
   if (number % ERA_BLOCKS === 0) births.set(chain, number === 0 ? chain.genesisHash : headerHash(chain.header));
   const transfers = senders.map((sender, i) => {
     const to = account((i * 7 + round * 1_301) % ACCOUNTS);
