@@ -3,7 +3,7 @@
  * a power cut could not take. Only files under CRASH_DIR count.
  *   CRASH_PLAN  OP:N:ACTION  at the Nth call of write, sync or rename: kill (before it), torn (half of it, then dead),
  *               fail (EIO), full (ENOSPC); sync is fsync and fdatasync
- *   CRASH_LOG   a file: "S size path" after each sync, "R from\tto" after each rename
+ *   CRASH_LOG   a file: "S size path" after each sync, "R from\tto" before each rename
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -134,7 +134,7 @@ int fdatasync(int fd) { return synced(fd, SYS_fdatasync); }
 int rename(const char *from, const char *to) {
   int ours = dir != NULL && strncmp(to, dir, strlen(dir)) == 0;
   if (ours && due("rename")) return fault();
-  int result = syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-  if (ours && result == 0) note("R %s\t%s\n", -1, from, to);
-  return result;
+  /* Before it: whoever is killed in between would have the size of the old file told of the new one. */
+  if (ours) note("R %s\t%s\n", -1, from, to);
+  return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }

@@ -76,11 +76,14 @@ export function powerCut(
 /** How much of each file a sync has covered. */
 function syncedSizes(before: ReadonlyMap<string, number>, log: string): Map<string, number> {
   const sizes = new Map(before);
-  for (const line of existsSync(log) ? readFileSync(log, 'utf8').split('\n') : []) {
+  const lines = existsSync(log) ? readFileSync(log, 'utf8').split('\n') : [];
+  const last = new Map(lines.map((line, i) => [RENAMED.exec(line)?.[1], i]));
+  for (const [i, line] of lines.entries()) {
     const [, size, path] = /^S (\d+) (.*)$/.exec(line) ?? [];
     if (size !== undefined && path !== undefined) sizes.set(path, Number(size));
-    const [, from, to] = /^R (.*)\t(.*)$/.exec(line) ?? [];
+    const [, from, to] = RENAMED.exec(line) ?? [];
     if (from === undefined || to === undefined) continue;
+    if (last.get(from) === i && !isRenamed(from, to, sizes.get(from))) continue;
     for (const [known, size] of [...sizes]) {
       if (known !== from && !known.startsWith(`${from}/`)) continue;
       sizes.delete(known);
@@ -88,4 +91,11 @@ function syncedSizes(before: ReadonlyMap<string, number>, log: string): Map<stri
     }
   }
   return sizes;
+}
+
+const RENAMED = /^R (.*)\t(.*)$/;
+
+/** Whether the last rename of a name was done before the end: it is noted first, and the name may be used again since. */
+function isRenamed(from: string, to: string, size: number | undefined): boolean {
+  return !existsSync(from) || (existsSync(to) && statSync(to).size === size);
 }
