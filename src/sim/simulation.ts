@@ -296,8 +296,9 @@ function textOf(error: unknown): string {
 
 function worldOf({ chain, nodes, faults }: Plan, changes: Changes): World {
   if (chain === 'work') return new WorkWorld(nodes, changes);
-  const vicious = faults.flatMap((fault) => (fault.kind === 'vice' ? [fault.node] : []));
-  return new StakeWorld(nodes, new Set(vicious), changes);
+  // Whose clock is wrong is as good as away: of as little stake as who misbehaves.
+  const weak = faults.flatMap((fault) => (fault.kind === 'vice' || fault.kind === 'clock' ? [fault.node] : []));
+  return new StakeWorld(nodes, new Set(weak), changes);
 }
 
 /** Runs a plan in a world of its own. */
