@@ -4,7 +4,7 @@
  * Always true: it is the same on every node, for it follows from what blocks hold (DECISIONS.md section 1); where no
  * votes are shown, by depth or by turns, finality never counts as standing still.
  */
-import type { Bytes } from '../../../base/bytes.ts';
+import { type Bytes, equal } from '../../../base/bytes.ts';
 import type { Chain } from '../../chain.ts';
 import { StakingDeclared, type StakingScope } from './state.ts';
 
@@ -22,7 +22,7 @@ export function countHeard(at: StakingScope, era: number, validator: Bytes): voi
   let [total, own] = [0n, 0n];
   for (const { who, weight } of seats) {
     total += weight;
-    if (who.every((byte, i) => byte === validator[i])) own = weight;
+    if (equal(who, validator)) own = weight;
   }
   const heard = at.state.HeardWeight.get() + own;
   at.state.HeardWeight.put(heard);
